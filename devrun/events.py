@@ -1,0 +1,319 @@
+"""The words of the core: what can happen (``Event``), what is to be done (``Effect``), what is told (``Notice``).
+
+Data only. Time is in seconds of a monotonic clock and arrives inside the events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One incarnation of an app. Late word of an older run is dropped."""
+
+    app: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an app cannot be served.
+
+    ``kind``: ``import`` (the module or its attribute), ``startup`` (lifespan), ``setup`` (interpreter, uvicorn or its
+    settings), ``died`` (the process ended). ``file`` and ``line`` point at the user's code where it is known;
+    ``summary`` is one line without place; ``text`` is the whole traceback or the last lines of output.
+    """
+
+    kind: str
+    summary: str
+    text: str
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """A file as a worker saw it just before reading it. ``stamp`` is (mtime_ns, size, inode), None: it was absent."""
+
+    path: str
+    stamp: tuple[int, int, int] | None
+
+
+# --- events -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UpAsked:
+    """Sockets listen and the env files are written: start the apps."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    run: Run
+    pid: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The worker is about to read these files."""
+
+    run: Run
+    files: tuple[LoadedFile, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The worker has imported the app and waits for leave to begin its lifespan."""
+
+    run: Run
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Lifespan startup is complete and the worker accepts connections."""
+
+    run: Run
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Healthy:
+    """The health path answered 2xx."""
+
+    run: Run
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The worker lives, cannot serve the app, and answers 503."""
+
+    run: Run
+    failure: Failure
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The process is gone, and its process group with it. ``code`` is negative for a signal; ``tail``: its last lines."""
+
+    run: Run
+    code: int
+    tail: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FilesChanged:
+    """Files of one app changed after they were loaded; ``paths`` relative to the project where they lie in it."""
+
+    app: str
+    paths: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RestartAsked:
+    """Somebody asked for new workers; an empty tuple means all apps."""
+
+    apps: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """The stack is to go down. Asked twice: at once."""
+
+    at: float
+
+
+class Alarm(Enum):
+    """What a timer of a run is for."""
+
+    KILL = "kill"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    run: Run
+    alarm: Alarm
+    at: float
+
+
+Event = (
+    UpAsked
+    | Spawned
+    | Loaded
+    | Imported
+    | Started
+    | Healthy
+    | Failed
+    | Exited
+    | FilesChanged
+    | RestartAsked
+    | StopAsked
+    | Expired
+)
+
+
+# --- effects ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start a worker that imports the app and then waits for ``Begin``."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class StartPage:
+    """Start a process that runs no user code and answers 503 with this failure."""
+
+    run: Run
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Let the worker begin its lifespan: no older worker of the app is left."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask the health path until it answers 2xx."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Ask the run to end: SIGTERM to its leader."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End the run at once: SIGKILL to its process group."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    run: Run
+    alarm: Alarm
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """From now on these files belong to the run's app."""
+
+    run: Run
+    files: tuple[LoadedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The run has loaded what it needs: files that only older runs loaded no longer count."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Something that every view must hear of, in order."""
+
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """Everything has ended; the launcher exits with this code."""
+
+    code: int
+
+
+Effect = Start | StartPage | Begin | Probe | Terminate | Kill | Arm | Watch | Settle | Tell | Quit
+
+
+# --- notices ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StackStarting:
+    stack: str
+    apps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """An env file was written; ``path`` relative to the project."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppReady:
+    app: str
+    url: str
+    seconds: float
+    first: bool
+    """Ready for the first time since the stack came up."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackReady:
+    ports: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AppReloading:
+    """``paths`` is empty when somebody asked for the restart."""
+
+    app: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AppBroken:
+    app: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class AppExited:
+    """A worker died unasked. ``code`` is negative for a signal; ``retry`` is the delay in seconds before the next."""
+
+    app: str
+    code: int
+    tail: tuple[str, ...]
+    retry: float
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something a person should know; nothing stops. ``app`` is None when it concerns the whole stack."""
+
+    message: str
+    app: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackDown:
+    pass
+
+
+Notice = StackStarting | Wrote | AppReady | StackReady | AppReloading | AppBroken | AppExited | Warned | StackDown

@@ -1,0 +1,85 @@
+"""What to run, where, with which variables: a pure function of config, choices and environment.
+
+Must not touch sockets or the clock; the disk only through the ``Disk`` protocol that it is handed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class AppPlan:
+    """One app of the plan. Paths are absolute; ``env`` still holds its ``${…}`` templates."""
+
+    name: str
+    target: str
+    factory: bool
+    cwd: Path
+    python: Path
+    port: int | Literal["sticky"]
+    host: str
+    env: Mapping[str, str]
+    watch: tuple[str, ...]
+    ignore: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    health: str | None
+    reload: bool
+    grace: float
+    open: str | None
+    uvicorn: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> str:
+        """``https`` when uvicorn is given a certificate."""
+        return "https" if self.uvicorn.get("ssl_certfile") else "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where an app is reached. ``host`` is an address that a client can connect to, never a wildcard."""
+
+    name: str
+    host: str
+    port: int
+    scheme: str = "http"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self._authority}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"{'wss' if self.scheme == 'https' else 'ws'}://{self._authority}"
+
+    @property
+    def _authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFilePlan:
+    """One env file to write. ``path`` is absolute."""
+
+    path: Path
+    prefix: str
+    only: tuple[str, ...] | None
+    vars: Mapping[str, str]
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything one ``devrun up`` runs."""
+
+    name: str
+    folder: Path
+    apps: Mapping[str, AppPlan]
+    env_files: tuple[EnvFilePlan, ...]
+    environ: Mapping[str, str]
+    stack: str
+    """Unique to one launcher: the value of ``DEVRUN_STACK``."""

@@ -1,0 +1,144 @@
+"""The state of a stack: what a snapshot holds. (``devrun.step`` moves it on.)
+
+Frozen data; imports no asyncio, clock, logging or disk. State is a union of cases, not booleans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from devrun.events import Failure, Run
+from devrun.plan import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """What a start belongs to: the first start, a reload, or a restart after a death. ``since``: when it was asked."""
+
+    cause: Literal["start", "reload", "death"]
+    since: float
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Not started yet: ``on`` are the apps it waits for."""
+
+    on: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Importing:
+    """The worker imports the app."""
+
+    run: Run
+    pid: int | None
+    cycle: Cycle
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The worker has imported the app and waits until the old worker is gone."""
+
+    run: Run
+    pid: int | None
+    cycle: Cycle
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The worker runs its lifespan startup."""
+
+    run: Run
+    pid: int | None
+    cycle: Cycle
+
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """The worker serves; its health path has not answered 2xx yet."""
+
+    run: Run
+    pid: int | None
+    cycle: Cycle
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Ready."""
+
+    run: Run
+    pid: int | None
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The worker cannot serve the app and answers 503 with the failure."""
+
+    run: Run
+    pid: int | None
+    failure: Failure
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The worker keeps dying. A page process (``run``) answers 503 until the next try at ``retry_at``."""
+
+    run: Run
+    pid: int | None
+    failure: Failure
+    since: float
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Nothing of this app will start again."""
+
+
+Phase = Waiting | Importing | Holding | Beginning | Probing | Serving | Broken | Backoff | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """One app. ``leaving`` are older runs that are not gone yet."""
+
+    name: str
+    phase: Phase
+    generation: int = 0
+    leaving: tuple[Run, ...] = ()
+    reloads: int = 0
+    reload_seconds: float | None = None
+    """How long the newest reload took, from the save to ready."""
+    deaths: int = 0
+    """Deaths in a row, each soon after its start."""
+    last_death: str | None = None
+    """Why the newest worker that died did so, in a few words: ``signal SIGKILL``, ``exit code 3``."""
+    was_ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AppRules:
+    """What the core needs to know of an app's plan."""
+
+    depends_on: tuple[str, ...]
+    health: bool
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole stack at one moment."""
+
+    seq: int
+    stack: str
+    endpoints: Mapping[str, Endpoint]
+    apps: Mapping[str, AppState]
+    rules: Mapping[str, AppRules]
+    stage: Literal["up", "ready", "stopping", "killing"] = "up"
+    """``up`` until every app was ready once; ``killing`` after the second request to stop."""
+    exit_code: int = 0
