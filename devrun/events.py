@@ -102,7 +102,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The process is gone, and its process group with it. ``code`` is negative for a signal; ``tail``: its last lines."""
+    """The process is gone, and its group with it. ``code`` is negative for a signal; ``tail``: its last lines."""
 
     run: Run
     code: int
@@ -148,20 +148,8 @@ class Expired:
     at: float
 
 
-Event = (
-    UpAsked
-    | Spawned
-    | Loaded
-    | Imported
-    | Started
-    | Healthy
-    | Failed
-    | Exited
-    | FilesChanged
-    | RestartAsked
-    | StopAsked
-    | Expired
-)
+RunEvent = Spawned | Loaded | Imported | Started | Healthy | Failed | Exited | Expired
+Event = UpAsked | StopAsked | RestartAsked | FilesChanged | RunEvent
 
 
 # --- effects ------------------------------------------------------------------------------------------------------

@@ -139,6 +139,6 @@ class Snapshot:
     endpoints: Mapping[str, Endpoint]
     apps: Mapping[str, AppState]
     rules: Mapping[str, AppRules]
-    stage: Literal["up", "ready", "stopping", "killing"] = "up"
+    stage: Literal["idle", "up", "ready", "stopping", "killing"] = "idle"
     """``up`` until every app was ready once; ``killing`` after the second request to stop."""
     exit_code: int = 0
