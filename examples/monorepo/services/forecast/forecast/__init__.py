@@ -1,0 +1,1 @@
+"""Tomorrow's weather: Starlette, in a virtual environment that holds nothing else."""

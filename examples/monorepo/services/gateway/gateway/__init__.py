@@ -1,0 +1,1 @@
+"""What the outside world may ask: FastAPI, in a virtual environment of its own."""

@@ -1,0 +1,1 @@
+"""A server clock over Server-Sent Events and an echo over a WebSocket: FastAPI."""
