@@ -1,7 +1,4 @@
-"""What to run, where, with which variables: a pure function of config, choices and environment.
-
-Must not touch sockets or the clock; the disk only through the ``Disk`` protocol that it is handed.
-"""
+"""What one ``devrun up`` runs, where, with which variables. Frozen data; ``devrun.planning`` makes it."""
 
 from __future__ import annotations
 
@@ -17,12 +14,15 @@ class AppPlan:
 
     name: str
     target: str
+    """Import string, as uvicorn takes it."""
     factory: bool
     cwd: Path
     python: Path
     port: int | Literal["sticky"]
     host: str
     env: Mapping[str, str]
+    env_file: Mapping[str, str]
+    """What the app's ``env_file`` says; later files won."""
     watch: tuple[str, ...]
     ignore: tuple[str, ...]
     depends_on: tuple[str, ...]

@@ -1,0 +1,6 @@
+"""``python -m devrun``."""
+
+from devrun.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""The composition root: puts a plan's sockets, files, processes, watcher and views together, and takes them down.
+
+Must not touch arguments, the environment or the console: ``cli`` hands in what it chose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from devrun.descriptors import raise_descriptor_limit
+from devrun.envfiles import EnvFiles
+from devrun.events import RestartAsked, StackDown, StackStarting, StopAsked, UpAsked, Warned, Wrote
+from devrun.guarding import guarded
+from devrun.logs import Logs
+from devrun.plan import Plan
+from devrun.planning import env_file_variables, environment
+from devrun.probe import until_healthy
+from devrun.project import Project, State, last_ports, open_state, remember_ports
+from devrun.sockets import Listeners, bind
+from devrun.spawn import ExecSpawner, Recipe
+from devrun.state import AppRules
+from devrun.step import initial
+from devrun.supervisor import Sink, Supervisor
+from devrun.watch import Watcher
+
+
+class View(Sink, Protocol):
+    """What shows a stack: notices and snapshots from the core, and the apps' own lines."""
+
+    def log(self, app: str, lines: list[str]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The terminal that the apps' output ends up on."""
+
+    rows: int
+    columns: int
+
+
+class Stack:
+    """One stack, from its first socket to its last process. To be made inside the running loop."""
+
+    def __init__(self, plan: Plan, project: Project, view: View, terminal: Terminal | None = None) -> None:
+        self.plan = plan
+        self._project = project
+        self._view = view
+        self._terminal = terminal
+        self._loop = asyncio.get_running_loop()
+        self._supervisor = Supervisor(self._loop, [view])
+
+    def stop(self) -> None:
+        """Ask the stack to go down; a second time: at once."""
+        self._supervisor.post(StopAsked(self._loop.time()))
+
+    def restart(self, apps: Sequence[str] = ()) -> None:
+        """Ask for new workers of these apps, or of all."""
+        self._supervisor.post(RestartAsked(tuple(apps), self._loop.time()))
+
+    async def run(self) -> int:
+        """Bring the stack up, keep it up, and return the exit code when all of it has ended.
+
+        Raises DevrunError when it cannot start; nothing is left behind then.
+        """
+        nofile = raise_descriptor_limit(len(self.plan.apps))
+        with (
+            open_state(self._project) as state,
+            bind(self.plan.apps, last_ports(self._project)) as listeners,
+        ):
+            self._supervisor.tell(StackStarting(self.plan.name, tuple(self.plan.apps)))
+            for note in listeners.notes:
+                self._supervisor.tell(Warned(note))
+            env_files = EnvFiles(state)
+            try:
+                self._publish(state, env_files, listeners)
+                code = await self._supervise(listeners, nofile)
+            finally:
+                env_files.remove()
+                state.clear()
+        self._supervisor.tell(StackDown())
+        return code
+
+    def _publish(self, state: State, env_files: EnvFiles, listeners: Listeners) -> None:
+        """Write down where everything is, before anything starts."""
+        endpoints = listeners.endpoints
+        state.save(stack=self.plan.stack, name=self.plan.name, endpoints=endpoints.values())
+        files = [(file, env_file_variables(self.plan, file, endpoints)) for file in self.plan.env_files]
+        for path in env_files.install(files):
+            self._supervisor.tell(Wrote(path))
+        sticky = {name: endpoints[name].port for name, app in self.plan.apps.items() if app.port == "sticky"}
+        if sticky:
+            remember_ports(self._project, sticky)
+
+    async def _supervise(self, listeners: Listeners, nofile: tuple[int, int]) -> int:
+        plan, endpoints, post = self.plan, listeners.endpoints, self._supervisor.post
+        recipes = {
+            name: Recipe(app, endpoints[name], listeners.sockets[name], environment(plan, app, endpoints))
+            for name, app in plan.apps.items()
+        }
+        rules = {name: AppRules(app.depends_on, app.health is not None, app.grace) for name, app in plan.apps.items()}
+        watcher = Watcher(
+            plan.apps,
+            plan.folder,
+            emit=post,
+            clock=self._loop.time,
+            warn=lambda message: self._supervisor.tell(Warned(message)),
+            written=frozenset(str(file.path) for file in plan.env_files),
+        )
+
+        def healthy(name: str) -> asyncio.Future[None]:
+            return asyncio.ensure_future(until_healthy(endpoints[name], plan.apps[name].health or "/"))
+
+        with guarded(f"DEVRUN_STACK={plan.stack}") as guard:
+            spawner = ExecSpawner(
+                recipes,
+                post,
+                Logs(self._view.log),
+                guard,
+                folder=plan.folder,
+                nofile=nofile,
+                terminal=None if self._terminal is None else (self._terminal.rows, self._terminal.columns),
+            )
+            watching = asyncio.create_task(watcher.run())
+            post(UpAsked(self._loop.time()))
+            try:
+                return await self._supervisor.run(initial(plan.name, endpoints, rules), spawner, watcher, healthy)
+            finally:
+                watching.cancel()
+                await asyncio.gather(spawner.close(), asyncio.wait([watching]))

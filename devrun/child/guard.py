@@ -1,0 +1,88 @@
+"""The guard: ends every process of a stack when the launcher is gone, however it went.
+
+Started as ``python -I -S guard.py MARK`` in a session of its own, with a pipe from the launcher as standard input. The
+launcher names each process group as it comes and goes (``+PGID``, ``-PGID``, a line each); end of file means that the
+launcher has ended. A process that left its group is found by MARK in its environment (DEVRUN_STACK=...), where
+the system shows other processes' environments (Linux's /proc); elsewhere the groups have to do.
+
+Standard library only; runs in devrun's own interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+PATIENCE_SECONDS = 1.5
+PAUSE_SECONDS = 0.02
+
+
+def main() -> None:
+    """Follow the launcher's word until it ends; then end the rest."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(signum, signal.SIG_IGN)
+    mark = sys.argv[1].encode()
+    sweep(read_groups(), mark)
+
+
+def read_groups() -> set[int]:
+    """Return the process groups that are alive when the launcher ends. A line cut off by its death is dropped."""
+    groups: set[int] = set()
+    pending = b""
+    while chunk := os.read(0, 65536):
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            if line[:1] == b"+":
+                groups.add(int(line[1:]))
+            else:
+                groups.discard(int(line[1:]))
+    return groups
+
+
+def sweep(groups: set[int], mark: bytes) -> None:
+    """Kill until nothing is left: a process may fork between the look and the kill."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        groups = {group for group in groups if kill(-group)}
+        marked = [pid for pid in marked_processes(mark) if kill(pid)]
+        if not groups and not marked:
+            return
+        time.sleep(PAUSE_SECONDS)
+
+
+def kill(pid: int) -> bool:
+    """Send SIGKILL; return whether there was anything to kill."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return False
+    return True
+
+
+def marked_processes(mark: bytes) -> list[int]:
+    """Return the living processes whose environment bears the mark; none where /proc does not show it."""
+    found = []
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return []
+    for name in names:
+        if name.isdigit() and int(name) != os.getpid():
+            try:
+                with open("/proc/" + name + "/environ", "rb") as file:
+                    if mark in file.read().split(b"\0") and not is_zombie(name):
+                        found.append(int(name))
+            except OSError:
+                continue  # gone meanwhile, or another user's
+    return found
+
+
+def is_zombie(name: str) -> bool:
+    with open("/proc/" + name + "/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+
+
+if __name__ == "__main__":
+    main()

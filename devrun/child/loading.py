@@ -1,0 +1,107 @@
+"""Sees each of the project's own modules about to be imported, and keeps stale byte code away from it.
+
+A ``.pyc`` is matched by whole-second mtime and size (https://docs.python.org/3/reference/import.html#pyc-validation),
+so two saves of equal length within one second would run the old code. Here byte code counts only when it was written
+two seconds or more after the source last changed, and is only written then.
+
+Standard library only, Python 3.9 on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import time
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from typing import Any, Callable, Optional
+
+SETTLED_SECONDS = 2.0
+Stamp = Optional[tuple[int, int, int]]
+LoadedFile = tuple[str, Stamp]
+Report = Callable[[list[LoadedFile]], None]
+
+
+class Own:
+    """Tells the project's own files from those of the interpreter and of installed packages."""
+
+    def __init__(self) -> None:
+        names = ("stdlib", "platstdlib", "purelib", "platlib")
+        folders = [sysconfig.get_paths()[name] for name in names] + [os.path.dirname(os.path.abspath(__file__))]
+        self._foreign = tuple(
+            {os.path.join(form(folder), "") for folder in folders for form in (str, os.path.realpath)}
+        )
+
+    def __call__(self, path: str) -> bool:
+        if not path or path.startswith("<") or path.startswith(self._foreign):
+            return False
+        parts = path.split(os.sep)
+        return "site-packages" not in parts and "dist-packages" not in parts
+
+
+def stamp(path: str) -> Stamp:
+    """Return (mtime_ns, size, inode), or None when there is no such file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+class OwnLoader(SourceFileLoader):
+    """Loads a source file without trusting or leaving byte code that could be stale."""
+
+    def get_data(self, path: str) -> bytes:
+        if path.endswith(".pyc") and not self._outlived(path):
+            raise OSError("byte code too close to its source")  # SourceLoader then compiles the source
+        return super().get_data(path)
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
+        if time.time() - self._changed() >= SETTLED_SECONDS:
+            super().set_data(path, data, _mode=_mode)
+
+    def _changed(self) -> float:
+        # ctime too: a copy that keeps an old mtime is still new.
+        found = os.stat(self.path)
+        return max(found.st_mtime, found.st_ctime)
+
+    def _outlived(self, bytecode: str) -> bool:
+        return os.stat(bytecode).st_mtime - self._changed() >= SETTLED_SECONDS
+
+
+class OwnFinder:
+    """Finds what ``PathFinder`` finds; reports own files before they are read, and own names that were not found."""
+
+    def __init__(self, own: Own, report: Report) -> None:
+        self._own = own
+        self._report = report
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None:
+            self._report_absent(name, sys.path if path is None else path)
+            return None
+        if spec.origin is None and spec.submodule_search_locations is not None:  # a namespace package
+            self._report_absent("__init__", list(spec.submodule_search_locations))
+        elif type(spec.loader) is SourceFileLoader and self._own(spec.loader.path):
+            self._report([(os.path.abspath(spec.loader.path), stamp(spec.loader.path))])
+            spec.loader = OwnLoader(spec.loader.name, spec.loader.path)
+        return spec
+
+    def _report_absent(self, name: str, folders: Sequence[str]) -> None:
+        """Name the files whose creation would change what this import finds."""
+        tail = name.rpartition(".")[2]
+        absent: list[LoadedFile] = []
+        for folder in folders:
+            base = os.path.join(os.path.abspath(folder or os.getcwd()), tail)
+            if self._own(base) and not base.endswith(".zip") and os.path.isdir(os.path.dirname(base)):
+                absent += [(base + ".py", None), (os.path.join(base, "__init__.py"), None)]
+        if absent:
+            self._report(absent)
+
+
+def install(own: Own, report: Report) -> None:
+    """From now on ``report`` hears of every own file that is imported."""
+    at = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
+    sys.meta_path.insert(at, OwnFinder(own, report))

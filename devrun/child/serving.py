@@ -1,0 +1,284 @@
+"""uvicorn, fitted to a launcher that holds the sockets: begin when told, say when started, stop without lingering.
+
+Needs uvicorn (0.23 on) and the standard library; Python 3.9 on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+from uvicorn.importer import ImportFromStringError, import_from_string
+
+LIFESPAN_SHARE = 0.2
+"""Seconds of ``grace`` that requests leave to the lifespan shutdown (at most half of it)."""
+POLL_SECONDS = 0.005
+TICK_SECONDS = 1.0
+
+
+class StartupProblem(Exception):
+    """The lifespan did not start. The message is what the app or uvicorn said."""
+
+
+class SetupProblem(Exception):
+    """Not the app's code: uvicorn's settings, or an object that is no ASGI application."""
+
+
+class EventStreams:
+    """Ends open event streams at a stop, so that a browser's EventSource does not hold the old worker.
+
+    https://html.spec.whatwg.org/multipage/server-sent-events.html: a client connects again when a stream ends.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._open: set[Any] = set()
+        self._ended: set[Any] = set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def watched(message: Any) -> None:
+            if send in self._ended:
+                return
+            if message["type"] == "http.response.start" and is_event_stream(message):
+                self._open.add(send)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            self._open.discard(send)
+            self._ended.discard(send)
+
+    async def end(self) -> None:
+        for send in list(self._open):
+            self._ended.add(send)
+            try:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            except Exception:  # the client left meanwhile; each version of uvicorn says so in its own way
+                continue
+
+
+def is_event_stream(message: Any) -> bool:
+    for name, value in message.get("headers", ()):
+        if bytes(name).lower() == b"content-type":
+            return bytes(value).lower().startswith(b"text/event-stream")
+    return False
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration, with a word for an object that is no ASGI application."""
+
+    def load(self) -> None:
+        check_application(self.app, self.factory, self.interface)
+        super().load()
+        self.streams = EventStreams(self.loaded_app)
+        self.loaded_app = self.streams
+        self.lifespan_class = recording(self.lifespan_class)
+
+
+def check_application(target: Any, factory: bool, interface: str) -> None:
+    """Import the app (as uvicorn will: once) and refuse what is not ASGI, with a reason.
+
+    Raises SetupProblem, or whatever the import raises.
+    """
+    app = import_from_string(target)
+    if not callable(app):
+        raise SetupProblem(f"{target} is not an ASGI application: found {kind_of(app)}, which cannot be called")
+    if not factory and interface != "wsgi" and looks_like_wsgi(app):
+        raise SetupProblem(
+            f"{target} is a WSGI application ({kind_of(app)}), not ASGI; serve it with "
+            'uvicorn = { interface = "wsgi" }, or wrap it with a2wsgi.WSGIMiddleware'
+        )
+
+
+def kind_of(thing: Any) -> str:
+    return f"{type(thing).__module__}.{type(thing).__qualname__}"
+
+
+def looks_like_wsgi(app: Any) -> bool:
+    """True for an object that is called as ``app(environ, start_response)`` (PEP 3333)."""
+    if hasattr(app, "wsgi_app"):  # Flask, Quart's base: Quart is ASGI and has asgi_app
+        return not hasattr(app, "asgi_app")
+    call = app if inspect.isfunction(app) or inspect.ismethod(app) or inspect.isclass(app) else type(app).__call__
+    if inspect.iscoroutinefunction(call) or inspect.isclass(app):
+        return False
+    try:
+        names = [p.name for p in inspect.signature(call).parameters.values()]
+    except (TypeError, ValueError):
+        return False
+    return names[-2:] == ["environ", "start_response"]
+
+
+def recording(base: Any) -> Any:
+    """Return a lifespan class that keeps why the startup failed, which uvicorn only logs."""
+
+    class Recording(base):  # type: ignore[misc]
+        problem: BaseException | None = None
+        message = ""
+
+        async def main(self) -> None:
+            app = self.config.loaded_app
+
+            async def recorded(scope: Any, receive: Any, send: Any) -> None:
+                self.config.loaded_app = app  # uvicorn has read it: requests get the app itself
+                try:
+                    await app(scope, receive, send)
+                except BaseException as exc:
+                    self.problem = exc
+                    raise
+
+            self.config.loaded_app = recorded
+            await super().main()
+
+        async def send(self, message: Any) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                self.message = message.get("message") or ""
+            await super().send(message)
+
+    return Recording if hasattr(base, "main") else base
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server: waits for leave to begin, reports, and stops within ``grace``.
+
+    ``started`` is uvicorn's own flag; ``stopping`` says that a signal asked for the end.
+    """
+
+    def __init__(self, config: Config, channel: Any, grace: float) -> None:
+        super().__init__(config)
+        self.channel = channel
+        self.grace = grace
+        self.stopping = False
+        self._loop: Any = None
+        self._wake: Any = None
+        self._leave: Any = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._leave = asyncio.Event()
+        self._loop.add_reader(self.channel.fileno(), self._hear)
+        self.channel.send(**{"is": "imported"})
+        await self._leave.wait()
+        await super().startup(sockets=sockets)
+        if self.started and not self.should_exit:
+            self.channel.send(**{"is": "started"})
+
+    def _hear(self) -> None:
+        message = self.channel.poll()
+        if message is not None and message.get("do") == "begin":
+            self._leave.set()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self.stopping = True
+        super().handle_exit(sig, frame)
+        if self._wake is not None:
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def main_loop(self) -> None:
+        """Tick as uvicorn does, but wake at once for a signal and otherwise only as often as the date changes."""
+        tick = 0.1 if self.config.limit_max_requests is not None else TICK_SECONDS
+        while not await self.on_tick(0):
+            try:
+                await asyncio.wait_for(self._wake.wait(), tick)
+            except asyncio.TimeoutError:
+                continue
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's shutdown without its fixed sleeps; the launcher kills what outlives ``grace``."""
+        deadline = self._loop.time() + max(self.grace - LIFESPAN_SHARE, self.grace / 2)
+        for server in self.servers:
+            server.close()
+        for sock in sockets or []:
+            sock.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self.config.streams.end()  # type: ignore[attr-defined]
+        state = self.server_state
+        # uvicorn tells nobody when the sets become empty
+        while (state.connections or state.tasks) and not self.force_exit and self._loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)
+        for task in state.tasks:
+            task.cancel()
+        if not self.force_exit:
+            await self.lifespan.shutdown()
+
+
+def unknown_settings(settings: dict[str, Any]) -> str:
+    """Return a sentence about settings that this uvicorn does not have, or an empty one."""
+    known = inspect.signature(uvicorn.Config.__init__).parameters
+    unknown = [name for name in settings if name not in known]
+    if not unknown:
+        return ""
+    names = ", ".join(unknown)
+    return f"uvicorn {uvicorn.__version__}, which this app's interpreter has, knows no setting {names}"
+
+
+def run(order: dict[str, Any], channel: Any, sockets: list[socket.socket]) -> BaseException | None:
+    """Serve until the end. Return why the app could not be started; None when it was served, or stopped before."""
+    server: Server | None = None
+    try:
+        # workers: or uvicorn would obey WEB_CONCURRENCY
+        config = Config(
+            order["app"],
+            host=order["host"],
+            port=order["port"],
+            factory=order["factory"],
+            workers=1,
+            **order["uvicorn"],
+        )
+        server = Server(config, channel, order["grace"])
+        server.run(sockets=sockets)
+    except BaseException as exc:
+        if server is None:
+            return SetupProblem(f"uvicorn refuses its settings: {type(exc).__name__}: {exc}")
+        if server.started or server.stopping:
+            raise
+        return startup_problem(server) or cause(exc)
+    if server.started or server.stopping:
+        return None
+    return startup_problem(server) or StartupProblem("uvicorn ended before the app was started")
+
+
+def startup_problem(server: Server) -> BaseException | None:
+    """Return what the lifespan raised or said, if it got that far."""
+    lifespan: Any = getattr(server, "lifespan", None)
+    if lifespan is None or not lifespan.should_exit:
+        return None
+    problem = StartupProblem(lifespan.message or "the application's lifespan startup failed")
+    problem.__cause__ = lifespan.problem
+    return problem
+
+
+def cause(exc: BaseException) -> BaseException:
+    """Look behind the exit by which uvicorn ends a failed import."""
+    if isinstance(exc, SystemExit) and isinstance(exc.__context__, ImportFromStringError):
+        return exc.__context__
+    return exc
+
+
+def culprit(problem: BaseException) -> BaseException:
+    """Return the exception to show: the one behind a failed startup, if there is one."""
+    if isinstance(problem, StartupProblem) and problem.__cause__ is not None:
+        return problem.__cause__
+    return problem
+
+
+def refine(failure: dict[str, Any], problem: BaseException) -> dict[str, Any]:
+    """Say it in the app's or uvicorn's own words where no traceback says more."""
+    if isinstance(problem, (StartupProblem, ImportFromStringError)) and problem.__cause__ is None:
+        failure["text"] = str(problem).strip()
+        failure["summary"] = failure["text"].splitlines()[-1]
+    return failure
+
+
+if __name__ == "__main__":
+    sys.exit("serving.py is a part of worker.py")

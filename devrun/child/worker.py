@@ -1,0 +1,188 @@
+"""The worker: imports an app, serves it with uvicorn on sockets it was handed, and reports to the launcher.
+
+Started as ``python worker.py FD``: FD is a stream socket to the launcher on which both sides send JSON lines.
+The launcher sends the order first and ``{"do": "begin"}`` when the older worker is gone; the worker answers
+``{"is": "loaded" | "imported" | "started" | "failed"}``. When the launcher vanishes, the worker ends its whole
+process group.
+
+Runs in the app's own interpreter: the standard library and uvicorn only, Python 3.9 on, uvicorn 0.23 on. Nothing here
+runs at import, because ``multiprocessing`` may import the main module again in its children.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import sys
+from types import ModuleType
+from typing import Any, NoReturn
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Channel:
+    """The JSON lines between worker and launcher."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._buffer = b""
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def send(self, **message: object) -> None:
+        """Send one message. A launcher that is gone is noticed by the reader, not here."""
+        with contextlib.suppress(OSError):
+            self._sock.sendall(json.dumps(message).encode() + b"\n")
+
+    def receive(self) -> dict[str, Any]:
+        """Wait for one message; end everything when the launcher is gone."""
+        while b"\n" not in self._buffer:
+            self._fill(0)
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def poll(self) -> dict[str, Any] | None:
+        """Return the next message if it is there. To be called when the socket is readable."""
+        try:
+            self._fill(socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        return self.receive() if b"\n" in self._buffer else None
+
+    def _fill(self, flags: int) -> None:
+        chunk = self._sock.recv(65536, flags)
+        if not chunk:
+            die_with_launcher()
+        self._buffer += chunk
+
+
+def die_with_launcher() -> NoReturn:
+    """End this process and its group at once: nobody is left who could ask for anything."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def sibling(name: str) -> ModuleType:
+    """Load a module of this folder without leaving the folder on ``sys.path`` for the app to see."""
+    full = "_devrun_child_" + name
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, os.path.join(HERE, name + ".py"))
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        spec.loader.exec_module(module)
+    return sys.modules[full]
+
+
+def main() -> None:
+    """Read the order, then serve the app, or the page that says why it cannot be served."""
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    channel._sock.set_inheritable(False)
+    if sys.path and os.path.realpath(sys.path[0]) == os.path.realpath(HERE):
+        del sys.path[0]
+    order = channel.receive()
+    sockets = [socket.socket(fileno=fd) for fd in order["fds"]]
+    for sock in sockets:
+        sock.set_inheritable(False)
+    restore_limits(order)
+    failure = order.get("page")
+    if failure is None:
+        failure = serve(order, channel, sockets)
+        if failure is None:
+            return
+        if failure["kind"] != "startup":  # uvicorn has logged that one
+            print(failure["text"], file=sys.stderr, flush=True)
+        channel.send(**{"is": "failed", "failure": failure})
+    serve_page(order, channel, sockets, failure)
+
+
+def restore_limits(order: dict[str, Any]) -> None:
+    """Give the app the descriptor limits of the shell, not the launcher's raised ones."""
+    if order.get("nofile"):
+        import resource
+
+        soft, hard = order["nofile"]
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def serve(order: dict[str, Any], channel: Channel, sockets: list[socket.socket]) -> dict[str, Any] | None:
+    """Serve the app until asked to stop. Return the failure when it could not be started."""
+    sys.path.insert(0, "")  # as `uvicorn module:app` does
+    sys.argv = ["uvicorn", order["app"]]
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    loading = sibling("loading")
+    own = loading.Own()
+    try:
+        import uvicorn  # noqa: F401
+    except ImportError as exc:
+        return missing_uvicorn(exc)
+    serving = sibling("serving")
+    unknown = serving.unknown_settings(order["uvicorn"])
+    if unknown:
+        return setup_failure(unknown)
+    loading.install(own, lambda files: channel.send(**{"is": "loaded", "files": files}))
+    problem: BaseException | None = serving.run(order, channel, sockets)
+    if problem is None:
+        return None
+    if isinstance(problem, serving.SetupProblem):
+        return setup_failure(str(problem))
+    failure: dict[str, Any] = sibling("broken").describe(serving.culprit(problem), own)
+    failure["kind"] = "startup" if isinstance(problem, serving.StartupProblem) else "import"
+    return serving.refine(failure, problem)  # type: ignore[no-any-return]
+
+
+def missing_uvicorn(exc: ImportError) -> dict[str, Any]:
+    if getattr(exc, "name", None) not in ("uvicorn", None):
+        return setup_failure(f"uvicorn cannot be imported by {sys.executable}: {exc}")
+    install = f"{sys.executable} -m pip install uvicorn"
+    return setup_failure(f"uvicorn is not installed for {sys.executable}; install it with: {install}")
+
+
+def setup_failure(summary: str) -> dict[str, Any]:
+    return {"kind": "setup", "summary": summary, "text": summary, "file": None, "line": None}
+
+
+def serve_page(order: dict[str, Any], channel: Channel, sockets: list[socket.socket], failure: dict[str, Any]) -> None:
+    """Answer 503 with the failure until a signal comes: no lifespan has begun, so there is nothing to wind down."""
+    import asyncio
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, signal.SIG_DFL)
+    broken = sibling("broken")
+    # Not the app's event loop policy: it may be what is broken.
+    loop = asyncio.SelectorEventLoop()
+    asyncio.set_event_loop(loop)
+    loop.add_reader(channel.fileno(), channel.poll)
+    loop.run_until_complete(
+        broken.serve(sockets, failure, app=order["name"], token=order["token"], ssl_context=page_tls(order))
+    )
+
+
+def page_tls(order: dict[str, Any]) -> Any:
+    """Return a TLS context when the app is served over TLS, so that its page is found at the same URL."""
+    settings = order["uvicorn"]
+    if not settings.get("ssl_certfile"):
+        return None
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(
+            settings["ssl_certfile"], settings.get("ssl_keyfile"), settings.get("ssl_keyfile_password")
+        )
+    except (OSError, ssl.SSLError):
+        return None
+    return context
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Reads the project that a command is about: the config file, this machine's environment and disk."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from devrun.parse import load
+from devrun.plan import Plan
+from devrun.planning import Choices, Host, Source, make_plan
+from devrun.project import Project
+
+
+class LocalDisk:
+    """The disk that a plan asks (``plan.Disk``)."""
+
+    def is_file(self, path: Path) -> bool:
+        return path.is_file()
+
+    def is_dir(self, path: Path) -> bool:
+        return path.is_dir()
+
+    def read(self, path: Path) -> str:
+        return path.read_text("utf-8-sig")
+
+
+def read_plan(project: Project, choices: Choices) -> Plan:
+    """Return what this project runs on this machine. Raises ConfigError or UsageError."""
+    config, places = load(project.config)
+    host = Host(os.environ, LocalDisk(), Path(sys.executable))
+    name = config.name or project.folder.name
+    return make_plan(Source(config, places, project.config), choices, host, f"{name}-{secrets.token_hex(4)}")

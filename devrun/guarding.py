@@ -1,0 +1,76 @@
+"""The guard process, seen from the launcher: it hears of every process group and outlives the launcher to end them.
+
+Must not decide who ends when: it acts only when the launcher is gone.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+GUARD = Path(__file__).parent / "child" / "guard.py"
+END_SECONDS = 2.0
+
+
+class Guard:
+    """Tells the guard process which groups live. Started anew should somebody kill it."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self._groups: set[int] = set()
+        self._process = self._start()
+
+    def add(self, pgid: int) -> None:
+        self._groups.add(pgid)
+        self._write(f"+{pgid}\n")
+
+    def remove(self, pgid: int) -> None:
+        self._groups.discard(pgid)
+        self._write(f"-{pgid}\n")
+
+    def close(self) -> None:
+        """Let the guard end what is left, and wait for it."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # A session of its own: what kills the launcher's group or closes its terminal does not reach the guard.
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARD), self._mark],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line.encode())
+        except BrokenPipeError:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+            self._process.wait()
+            self._process = self._start()
+            assert self._process.stdin is not None
+            self._process.stdin.write("".join(f"+{group}\n" for group in sorted(self._groups)).encode())
+
+
+@contextmanager
+def guarded(mark: str) -> Iterator[Guard]:
+    """Run a guard; ``mark`` is a NAME=VALUE that every process of the stack has in its environment."""
+    guard = Guard(mark)
+    try:
+        yield guard
+    finally:
+        guard.close()

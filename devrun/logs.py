@@ -1,0 +1,90 @@
+"""The lines that workers print: read off their pipes, kept for a while, handed on to followers.
+
+Logs take a road of their own and never pass ``step``. Must not touch colours or the terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable
+
+CHUNK_BYTES = 65536
+LONGEST_LINE_BYTES = 65536
+RING_BYTES = 1_000_000
+
+Follower = Callable[[str, list[str]], None]
+
+
+class Logs:
+    """The newest lines of each app, bounded by bytes, and who wants to hear of new ones."""
+
+    def __init__(self, follower: Follower, ring_bytes: int = RING_BYTES) -> None:
+        self._follower = follower
+        self._ring_bytes = ring_bytes
+        self._rings: dict[str, deque[str]] = {}
+        self._sizes: dict[str, int] = {}
+
+    def feed(self, app: str, lines: list[str]) -> None:
+        """Keep the lines and hand them on."""
+        ring = self._rings.setdefault(app, deque())
+        size = self._sizes.get(app, 0)
+        for line in lines:
+            ring.append(line)
+            size += len(line)
+        while size > self._ring_bytes:
+            size -= len(ring.popleft())
+        self._sizes[app] = size
+        self._follower(app, lines)
+
+    def tail(self, app: str, count: int) -> tuple[str, ...]:
+        """Return the newest ``count`` lines of an app."""
+        return tuple(self._rings.get(app, ()))[-count:]
+
+
+class LineReader:
+    """Reads whole lines off one pipe or pseudo-terminal, a bounded chunk at a time so that no app starves another.
+
+    ``finished`` is set at the end of file; an unfinished last line is delivered then.
+    """
+
+    def __init__(self, fd: int, deliver: Callable[[list[str]], None]) -> None:
+        self._fd = fd
+        self._deliver = deliver
+        self._partial = b""
+        self.finished = asyncio.Event()
+        os.set_blocking(fd, False)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(fd, self._read)
+
+    def _read(self) -> None:
+        try:
+            chunk = os.read(self._fd, CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:  # Linux: EIO when the last process has closed the pseudo-terminal
+            chunk = b""
+        if not chunk:
+            self.close()
+            return
+        *lines, self._partial = (self._partial + chunk).split(b"\n")
+        if len(self._partial) > LONGEST_LINE_BYTES:
+            lines.append(self._partial)
+            self._partial = b""
+        if lines:
+            self._deliver([_text(line) for line in lines])
+
+    def close(self) -> None:
+        """Deliver what is left and stop reading. May be called twice."""
+        if self.finished.is_set():
+            return
+        self._loop.remove_reader(self._fd)
+        os.close(self._fd)
+        if self._partial:
+            self._deliver([_text(self._partial)])
+        self.finished.set()
+
+
+def _text(line: bytes) -> str:
+    return line.removesuffix(b"\r").decode("utf-8", "replace")

@@ -1,0 +1,217 @@
+"""Makes the plan: what to run, where, with which variables; a function of config, choices and machine.
+
+Must not touch sockets or the clock; the disk only through the ``Disk`` protocol that it is handed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import dotenv
+import msgspec
+
+from devrun.config import App, ProjectConfig
+from devrun.errors import ConfigError, Mistake, UsageError
+from devrun.parse import Places
+from devrun.plan import AppPlan, Endpoint, EnvFilePlan, Plan
+from devrun.variables import expand, injected
+
+
+class Disk(Protocol):
+    """What a plan asks of the disk. ``read`` raises OSError or UnicodeDecodeError."""
+
+    def is_file(self, path: Path) -> bool: ...
+
+    def is_dir(self, path: Path) -> bool: ...
+
+    def read(self, path: Path) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The machine that a plan is made for. ``python`` is devrun's own interpreter."""
+
+    environ: Mapping[str, str]
+    disk: Disk
+    python: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A parsed config file: what it says and where."""
+
+    config: ProjectConfig
+    places: Places
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the command line asked for. No names: everything."""
+
+    names: tuple[str, ...] = ()
+    reload: bool = True
+
+
+def make_plan(source: Source, choices: Choices, host: Host, stack: str) -> Plan:
+    """Return what to run. ``stack`` is unique to this launcher.
+
+    Raises UsageError for a name that is neither app nor compound, ConfigError for what the file asks of this machine
+    in vain (a missing folder, interpreter or env file).
+    """
+    planner = _Planner(source, host)
+    apps = {name: planner.app(name, choices) for name in chosen(source.config, choices.names)}
+    env_files = tuple(planner.env_file(index) for index in range(len(source.config.dotenv)))
+    if planner.mistakes:
+        raise ConfigError(planner.mistakes)
+    return Plan(
+        name=source.config.name or source.file.parent.name or "devrun",
+        folder=source.file.parent,
+        apps=apps,
+        env_files=env_files,
+        environ=host.environ,
+        stack=stack,
+    )
+
+
+def chosen(config: ProjectConfig, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the apps that ``names`` (apps and compounds) stand for, with what they depend on, in the file's order."""
+    if not names:
+        return tuple(config.apps)
+    wanted: set[str] = set()
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        if name in config.compounds:
+            queue.extend(set(config.compounds[name]) - wanted)
+        elif name in config.apps:
+            if name not in wanted:
+                queue.extend(config.apps[name].depends_on)
+        else:
+            near = difflib.get_close_matches(name, [*config.apps, *config.compounds], 1)
+            known = ", ".join([*config.apps, *config.compounds])
+            hint = f"did you mean {near[0]!r}?" if near else f"known names: {known}"
+            raise UsageError(f"no app or compound is named {name!r}", hint=hint)
+        wanted.add(name)
+    return tuple(name for name in config.apps if name in wanted)
+
+
+def environment(plan: Plan, app: AppPlan, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
+    """Return the environment of an app's worker.
+
+    Highest precedence first: the app's ``env``, its ``env_file``, what devrun injects, devrun's own environment.
+    """
+    return {
+        "PYTHONUNBUFFERED": "1",  # or what a Python child of the app prints into the pipe comes late
+        **plan.environ,
+        **injected(endpoints),
+        "DEVRUN": "1",
+        "DEVRUN_APP": app.name,
+        "DEVRUN_STACK": plan.stack,
+        **app.env_file,
+        **{key: expand(value, endpoints, plan.environ, plan.folder) for key, value in app.env.items()},
+    }
+
+
+def env_file_variables(plan: Plan, file: EnvFilePlan, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
+    """Return what goes into one env file."""
+    shown = {name: endpoint for name, endpoint in endpoints.items() if file.only is None or name in file.only}
+    return {
+        **{file.prefix + key: value for key, value in injected(shown).items()},
+        **{key: expand(value, endpoints, plan.environ, plan.folder) for key, value in file.vars.items()},
+    }
+
+
+class _Planner:
+    """Looks up what a config file names, and collects what is not there."""
+
+    def __init__(self, source: Source, host: Host) -> None:
+        self._config = source.config
+        self._places = source.places
+        self._file = source.file
+        self._folder = source.file.parent
+        self._host = host
+        self.mistakes: list[Mistake] = []
+
+    def app(self, name: str, choices: Choices) -> AppPlan:
+        app = self._config.apps[name]
+        cwd = self._cwd(name, app)
+        return AppPlan(
+            name=name,
+            target=app.app,
+            factory=app.factory,
+            cwd=cwd,
+            python=self._python(name, app, cwd),
+            port=app.port,
+            host=app.host,
+            env=app.env,
+            env_file=self._env_file(name, app, cwd),
+            watch=app.watch,
+            ignore=app.ignore,
+            depends_on=app.depends_on,
+            health=app.health,
+            reload=app.reload and choices.reload,
+            grace=app.grace,
+            open=("/" if app.open else None) if isinstance(app.open, bool) else app.open,
+            uvicorn=msgspec.to_builtins(app.uvicorn),
+        )
+
+    def env_file(self, index: int) -> EnvFilePlan:
+        file = self._config.dotenv[index]
+        return EnvFilePlan(self._folder / file.path, file.prefix, file.only, file.vars, file.keep)
+
+    def _mistake(self, key: tuple[str | int, ...], found: str, expected: str) -> None:
+        line = self._places.line(key)
+        if line is None and key[0] == "apps":  # it stands in [defaults]
+            line = self._places.line(("defaults", *key[2:]))
+        self.mistakes.append(Mistake(self._file.name, line, ".".join(map(str, key)), found, expected))
+
+    def _cwd(self, name: str, app: App) -> Path:
+        cwd = Path(os.path.normpath(self._folder / (app.cwd or ".")))
+        if not self._host.disk.is_dir(cwd):
+            self._mistake(("apps", name, "cwd"), f"no such folder: {app.cwd}", "a folder, relative to the project")
+        return cwd
+
+    def _python(self, name: str, app: App, cwd: Path) -> Path:
+        if app.python is None:
+            return self._default_python(cwd)
+        if "/" in app.python:
+            candidates = [cwd / app.python, self._folder / app.python]
+        else:
+            candidates = [
+                Path(folder, app.python) for folder in self._host.environ.get("PATH", "").split(":") if folder
+            ]
+        for candidate in candidates:
+            if self._host.disk.is_file(candidate):
+                return candidate
+        self._mistake(
+            ("apps", name, "python"),
+            f"no such interpreter: {app.python}",
+            "a path relative to the app's cwd or the project, or a command on PATH",
+        )
+        return Path(app.python)
+
+    def _default_python(self, cwd: Path) -> Path:
+        candidates = [cwd / ".venv/bin/python", self._folder / ".venv/bin/python"]
+        if active := self._host.environ.get("VIRTUAL_ENV"):
+            candidates.insert(1, Path(active, "bin/python"))
+        return next((path for path in candidates if self._host.disk.is_file(path)), self._host.python)
+
+    def _env_file(self, name: str, app: App, cwd: Path) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for file in (app.env_file,) if isinstance(app.env_file, str) else app.env_file:
+            try:
+                text = self._host.disk.read(cwd / file)
+            except (OSError, UnicodeDecodeError) as exc:
+                reason = exc.strerror or str(exc) if isinstance(exc, OSError) else "it is not UTF-8"
+                self._mistake(("apps", name, "env_file"), f"{file} cannot be read: {reason}", "a file, relative to cwd")
+                continue
+            parsed = dotenv.dotenv_values(stream=io.StringIO(text), interpolate=False)
+            values.update({key: value for key, value in parsed.items() if value is not None})
+        return values

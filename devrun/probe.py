@@ -1,0 +1,45 @@
+"""Asks an app's health path until it answers 2xx. Speaks just enough HTTP/1.1 (RFC 9112) for that."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+
+from devrun.plan import Endpoint
+
+FIRST_PAUSE = 0.02
+LONGEST_PAUSE = 0.5
+ANSWER_SECONDS = 5.0
+
+
+async def until_healthy(endpoint: Endpoint, path: str) -> None:
+    """Return when ``path`` has answered 2xx; ask at first often, then twice a second."""
+    pause = FIRST_PAUSE
+    while not 200 <= await status_of(endpoint, path) < 300:
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+async def status_of(endpoint: Endpoint, path: str) -> int:
+    """Return the status that a GET answers; 0 when there is no answer in time."""
+    tls = None
+    if endpoint.scheme == "https":
+        tls = ssl.create_default_context()
+        tls.check_hostname = False  # a development certificate, on our own socket
+        tls.verify_mode = ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port, ssl=tls)
+            try:
+                host = endpoint.url.partition("://")[2]
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+                line = await reader.readline()
+            finally:
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+    except (OSError, TimeoutError):
+        return 0
+    parts = line.split()
+    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
