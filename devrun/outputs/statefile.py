@@ -1,0 +1,127 @@
+"""The text of ``.devrun/state.toml``: which stack runs here, and which env files it has touched.
+
+Pure: the disk is ``project``'s. Paths with bytes that are not UTF-8 are kept by ``surrogateescape``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+import tomli_w
+
+from devrun.plan import Endpoint
+
+VERSION = 1
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFileRecord:
+    """An env file that devrun writes. ``path`` is absolute; ``created``: there was none before."""
+
+    path: Path
+    created: bool
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StackRecord:
+    """A stack as its launcher wrote it down."""
+
+    stack: str
+    name: str
+    folder: Path
+    """The project folder at that time: the state file may have been copied or moved along with it."""
+    pid: int
+    created: float
+    """When the launcher's process began, as psutil tells it: with ``pid``, names the process."""
+    started: float
+    """When the stack came up, in seconds since 1970."""
+    endpoints: tuple[Endpoint, ...]
+    env_files: tuple[EnvFileRecord, ...] = ()
+
+
+def render(record: StackRecord) -> bytes:
+    document: dict[str, Any] = {
+        "version": VERSION,
+        "stack": record.stack,
+        "name": record.name,
+        "folder": str(record.folder),
+        "pid": record.pid,
+        "created": record.created,
+        "started": record.started,
+        "endpoints": [{"name": e.name, "url": e.url, "host": e.host, "port": e.port} for e in record.endpoints],
+        "env_files": [{"path": str(f.path), "created": f.created, "keep": f.keep} for f in record.env_files],
+    }
+    return tomli_w.dumps(document).encode("utf-8", "surrogateescape")
+
+
+def parse(content: bytes) -> StackRecord | None:
+    """The record; None for anything that ``render`` of this version cannot have written."""
+    try:
+        document = tomllib.loads(content.decode("utf-8", "surrogateescape"))
+        return _record(document) if _typed(document, "version", int) == VERSION else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def files_in(record: StackRecord, folder: Path) -> tuple[EnvFileRecord, ...]:
+    """The env files of the record as they are named from ``folder``, the project's place today.
+
+    In a copy of the project those inside it are meant, never the original's: its stack may be up.
+    """
+    if folder == record.folder:
+        return record.env_files
+    return tuple(
+        EnvFileRecord(folder / file.path.relative_to(record.folder), file.created, file.keep)
+        for file in record.env_files
+        if file.path.is_relative_to(record.folder)
+    )
+
+
+def _record(document: Mapping[str, Any]) -> StackRecord:
+    return StackRecord(
+        stack=_typed(document, "stack", str),
+        name=_typed(document, "name", str),
+        folder=Path(_typed(document, "folder", str)),
+        pid=_typed(document, "pid", int),
+        created=_typed(document, "created", float),
+        started=_typed(document, "started", float),
+        endpoints=tuple(_endpoint(table) for table in _tables(document, "endpoints")),
+        env_files=tuple(_env_file(table) for table in _tables(document, "env_files")),
+    )
+
+
+def _tables(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    # What is not a table fails as soon as a key of it is asked for.
+    return cast("list[Mapping[str, Any]]", _typed(document, key, list))
+
+
+def _endpoint(table: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(
+        name=_typed(table, "name", str),
+        host=_typed(table, "host", str),
+        port=_typed(table, "port", int),
+        scheme=urlsplit(_typed(table, "url", str)).scheme,
+    )
+
+
+def _env_file(table: Mapping[str, Any]) -> EnvFileRecord:
+    path = Path(_typed(table, "path", str))
+    if not path.is_absolute() or "\0" in str(path):
+        raise ValueError(path)
+    return EnvFileRecord(path, _typed(table, "created", bool), _typed(table, "keep", bool))
+
+
+def _typed(table: Mapping[str, Any], key: str, kind: type[_T]) -> _T:
+    value = table[key]
+    # Exactly: True would pass for a pid.
+    if type(value) is not kind:
+        raise TypeError(key)
+    return value

@@ -1,0 +1,104 @@
+"""The project: where it is, and where its ``.devrun/`` keeps what.
+
+Reads no config and takes no lock (that is ``lock``); files are written by ``outputs.writer``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from devrun.errors import ConfigError, FileError, Mistake, NoProjectError
+from devrun.outputs import writer
+
+CONFIG_NAME = "devrun.toml"
+
+_MINIMAL = 'write a devrun.toml in the project folder, for example:\n\n[apps.api]\napp = "main:app"'
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """``folder`` is absolute and free of links; ``config`` is a file in it."""
+
+    folder: Path
+    config: Path
+
+    @property
+    def state_dir(self) -> Path:
+        return self.folder / ".devrun"
+
+    @property
+    def state_file(self) -> Path:
+        return self.state_dir / "state.toml"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.state_dir / "lock"
+
+    @property
+    def ports_file(self) -> Path:
+        return self.state_dir / "cache" / "ports.toml"
+
+
+def find(start: Path, config: Path | None = None) -> Project:
+    """The project of the nearest devrun.toml from ``start`` (absolute) upward; ``config`` names another file instead.
+
+    The file is not read. Raises ``NoProjectError`` when there is none, ``ConfigError`` when it cannot be a file.
+    """
+    if config is not None:
+        return _at(start / config)
+    folder = start.resolve()
+    for candidate in (folder, *folder.parents):
+        if os.path.lexists(candidate / CONFIG_NAME):
+            return _at(candidate / CONFIG_NAME)
+    raise NoProjectError(f"there is no {CONFIG_NAME} in {writer.shown(folder)} or any folder above it", hint=_MINIMAL)
+
+
+def _at(config: Path) -> Project:
+    if not os.path.lexists(config):
+        raise NoProjectError(f"there is no file {writer.shown(config)}", hint=_MINIMAL)
+    found = _obstacle(config)
+    if found is not None:
+        raise ConfigError([Mistake(writer.shown(config), None, "", found, "a file")], hint=_MINIMAL)
+    # Of a linked config file the folder counts where the link is: there it was put for this project.
+    folder = config.parent.resolve()
+    return Project(folder, folder / config.name)
+
+
+def _obstacle(config: Path) -> str | None:
+    try:
+        if config.is_file():
+            return None
+        if config.is_dir():
+            return "is a folder"
+        return (
+            "is not a regular file" if config.exists() else f"is a link to {os.readlink(config)!r}, which is not there"
+        )
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def last_ports(project: Project) -> dict[str, int]:
+    """The port that each app had last time; what is damaged or missing is left out."""
+    try:
+        document: dict[str, Any] = tomllib.loads(project.ports_file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {name: port for name, port in document.items() if type(port) is int and 0 < port < 65536}
+
+
+def remember_ports(project: Project, ports: Mapping[str, int]) -> None:
+    """Add these to ``last_ports``. Raises ``FileError``."""
+    cache = project.ports_file.parent
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make the folder {writer.shown(cache)}: {(error.strerror or '').lower()}") from error
+    content = tomli_w.dumps({**last_ports(project), **ports}).encode()
+    writer.write(project.ports_file, content, mode=0o600)
