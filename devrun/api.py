@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from devrun.descriptors import raise_descriptor_limit
 from devrun.envfiles import EnvFiles
 from devrun.events import RestartAsked, StackDown, StackStarting, StopAsked, UpAsked, Warned, Wrote
 from devrun.guarding import guarded
+from devrun.lock import State, open_state
 from devrun.logs import Logs
 from devrun.plan import Plan
 from devrun.planning import env_file_variables, environment
 from devrun.probe import until_healthy
-from devrun.project import Project, State, last_ports, open_state, remember_ports
+from devrun.project import Project, last_ports, remember_ports
 from devrun.sockets import Listeners, bind
-from devrun.spawn import ExecSpawner, Recipe
+from devrun.spawn import ExecSpawner, Recipe, Surroundings
 from devrun.state import AppRules
 from devrun.step import initial
 from devrun.supervisor import Sink, Supervisor
@@ -30,27 +30,27 @@ from devrun.watch import Watcher
 class View(Sink, Protocol):
     """What shows a stack: notices and snapshots from the core, and the apps' own lines."""
 
-    def log(self, app: str, lines: list[str]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """The terminal that the apps' output ends up on."""
-
-    rows: int
-    columns: int
+    def log(self, app: str, lines: Sequence[str]) -> None: ...
 
 
 class Stack:
     """One stack, from its first socket to its last process. To be made inside the running loop."""
 
-    def __init__(self, plan: Plan, project: Project, view: View, terminal: Terminal | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        project: Project,
+        view: View,
+        sinks: Sequence[Sink] = (),
+        terminal: tuple[int, int] | None = None,
+    ) -> None:
+        """``terminal``: rows and columns of the terminal that the apps' output ends up on; None: it is no terminal."""
         self.plan = plan
         self._project = project
         self._view = view
         self._terminal = terminal
         self._loop = asyncio.get_running_loop()
-        self._supervisor = Supervisor(self._loop, [view])
+        self._supervisor = Supervisor(self._loop, [view, *sinks])
 
     def stop(self) -> None:
         """Ask the stack to go down; a second time: at once."""
@@ -102,27 +102,20 @@ class Stack:
         }
         rules = {name: AppRules(app.depends_on, app.health is not None, app.grace) for name, app in plan.apps.items()}
         watcher = Watcher(
-            plan.apps,
+            plan.apps.values(),
             plan.folder,
             emit=post,
             clock=self._loop.time,
             warn=lambda message: self._supervisor.tell(Warned(message)),
-            written=frozenset(str(file.path) for file in plan.env_files),
+            own=[self._project.state_dir, *(file.path for file in plan.env_files)],
         )
 
         def healthy(name: str) -> asyncio.Future[None]:
             return asyncio.ensure_future(until_healthy(endpoints[name], plan.apps[name].health or "/"))
 
         with guarded(f"DEVRUN_STACK={plan.stack}") as guard:
-            spawner = ExecSpawner(
-                recipes,
-                post,
-                Logs(self._view.log),
-                guard,
-                folder=plan.folder,
-                nofile=nofile,
-                terminal=None if self._terminal is None else (self._terminal.rows, self._terminal.columns),
-            )
+            surroundings = Surroundings(plan.folder, nofile, self._terminal)
+            spawner = ExecSpawner(recipes, post, Logs(self._view.log), guard, surroundings)
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))
             try:

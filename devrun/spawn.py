@@ -77,6 +77,18 @@ class Recipe:
     environ: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all workers have in common."""
+
+    folder: Path
+    """The project's; places in messages are relative to it."""
+    nofile: tuple[int, int]
+    """The soft and hard limit of descriptors that they get."""
+    terminal: tuple[int, int] | None
+    """Rows and columns of the terminal that their output ends up on; None when it is no terminal."""
+
+
 @dataclass(slots=True)
 class _Live:
     """A run from the call that starts it until all of it is gone. ``pid`` is None before exec and after the end."""
@@ -96,21 +108,13 @@ class ExecSpawner:
         emit: Callable[[Event], None],
         logs: Logs,
         groups: Groups,
-        *,
-        folder: Path,
-        nofile: tuple[int, int],
-        terminal: tuple[int, int] | None,
+        surroundings: Surroundings,
     ) -> None:
-        """``folder``: the project's, which places in messages are relative to; ``nofile``: the limits of descriptors
-        that the workers get; ``terminal``: rows and columns of the terminal that their output ends up on, None when
-        it is no terminal."""
-        self._folder = folder
         self._recipes = recipes
         self._emit = emit
         self._logs = logs
         self._groups = groups
-        self._nofile = nofile
-        self._terminal = terminal
+        self._surroundings = surroundings
         self._live: dict[Run, _Live] = {}
         self._clock = asyncio.get_running_loop().time
 
@@ -170,7 +174,7 @@ class ExecSpawner:
         """Return the process, our end of its channel, and the descriptor that its output is read from."""
         recipe = self._recipes[app]
         ours, theirs = socket.socketpair()
-        output, printed = _open_output(self._terminal)
+        output, printed = _open_output(self._surroundings.terminal)
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -224,7 +228,7 @@ class ExecSpawner:
 
     def _hear(self, run: Run, line: bytes) -> None:
         try:
-            event = read_report(run, line, self._clock(), self._folder)
+            event = read_report(run, line, self._clock(), self._surroundings.folder)
         except (ValueError, TypeError, KeyError):
             # User code shares the process and could write to any descriptor.
             self._logs.feed(run.app, [f"devrun: a report of the worker could not be read: {line[:200]!r}"])
@@ -245,7 +249,7 @@ class ExecSpawner:
             "grace": plan.grace,
             "uvicorn": dict(plan.uvicorn),
             "fds": [sock.fileno() for sock in recipe.sockets],
-            "nofile": list(self._nofile),
+            "nofile": list(self._surroundings.nofile),
             "page": None if failure is None else asdict(failure),
         }
         return json.dumps(order).encode() + b"\n"

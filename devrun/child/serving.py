@@ -6,6 +6,7 @@ Needs uvicorn (0.23 on) and the standard library; Python 3.9 on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import socket
 import sys
@@ -36,7 +37,7 @@ class EventStreams:
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._open: set[Any] = set()
+        self._open: dict[Any, Any] = {}
         self._ended: set[Any] = set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -48,22 +49,25 @@ class EventStreams:
             if send in self._ended:
                 return
             if message["type"] == "http.response.start" and is_event_stream(message):
-                self._open.add(send)
+                self._open[send] = asyncio.current_task()
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            if send not in self._ended:
+                raise
         finally:
-            self._open.discard(send)
+            self._open.pop(send, None)
             self._ended.discard(send)
 
     async def end(self) -> None:
-        for send in list(self._open):
+        """Finish every open stream for its client, and cancel what feeds it."""
+        for send, task in list(self._open.items()):
             self._ended.add(send)
-            try:
+            with contextlib.suppress(Exception):  # the client left meanwhile: each uvicorn says so in its own way
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
-            except Exception:  # the client left meanwhile; each version of uvicorn says so in its own way
-                continue
+            task.cancel()
 
 
 def is_event_stream(message: Any) -> bool:
@@ -277,6 +281,7 @@ def refine(failure: dict[str, Any], problem: BaseException) -> dict[str, Any]:
     if isinstance(problem, (StartupProblem, ImportFromStringError)) and problem.__cause__ is None:
         failure["text"] = str(problem).strip()
         failure["summary"] = failure["text"].splitlines()[-1]
+        failure["file"] = failure["line"] = None
     return failure
 
 

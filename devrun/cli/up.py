@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from devrun.api import Stack, Terminal
+from devrun.api import Stack
 from devrun.cli.reading import read_plan
+from devrun.cli.screen import Screen
+from devrun.cli.view import choose
+from devrun.events import AppReady, Notice
 from devrun.plan import Plan
 from devrun.planning import Choices
 from devrun.project import Project, find
+from devrun.state import Snapshot
+
+Mode = Literal["auto", "plain", "json"]
 
 
 @click.command()
@@ -33,5 +44,78 @@ def up(names: tuple[str, ...], config: Path | None, no_reload: bool, json_lines:
         raise click.UsageError("--json and --plain exclude each other")
     project = find(Path.cwd(), config)
     plan = read_plan(project, Choices(names, reload=not no_reload))
-    mode = "json" if json_lines else "plain" if plain else "auto"
+    mode: Mode = "json" if json_lines else "plain" if plain else "auto"
     return asyncio.run(run(plan, project, mode))
+
+
+async def run(plan: Plan, project: Project, mode: Mode) -> int:
+    """Show the stack until it has ended; return the exit code."""
+    view = choose(mode, sys.stdout, os.environ)
+    screen = view if isinstance(view, Screen) else None
+    browser = Browser(plan, screen)
+    stack = Stack(plan, project, view, [browser], None if screen is None else terminal())
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(signum, stack.stop)
+    painting = asyncio.create_task(view.run())
+    try:
+        with nullcontext() if screen is None else keyboard(screen, stack, browser):
+            return await stack.run()
+    finally:
+        view.close()
+        painting.cancel()
+
+
+def terminal() -> tuple[int, int]:
+    size = os.get_terminal_size(sys.stdout.fileno())
+    return size.lines, size.columns
+
+
+def keyboard(screen: Screen, stack: Stack, browser: Browser) -> AbstractContextManager[None]:
+    """Let the keys of Vite work: h, r, o, c, q and Enter."""
+    actions: dict[str, Callable[[], None]] = {
+        "h": lambda: screen.say(HELP),
+        "r": stack.restart,
+        "o": browser.open,
+        "c": screen.clear,
+        "q": stack.stop,
+        "enter": lambda: screen.say(""),
+    }
+
+    def on_key(key: str) -> None:
+        if key in actions:
+            actions[key]()
+
+    return keys(on_key, screen, sys.stdin, sys.stdout)
+
+
+class Browser:
+    """Opens an app in the browser when it is first ready, where the plan says so, and on demand."""
+
+    def __init__(self, plan: Plan, screen: Screen | None) -> None:
+        self._paths = {name: app.open for name, app in plan.apps.items() if app.open is not None}
+        self._urls: dict[str, str] = {}
+        self._screen = screen
+        self._opening: set[asyncio.Task[None]] = set()
+
+    def update(self, snapshot: Snapshot) -> None:
+        self._urls = {name: endpoint.url for name, endpoint in snapshot.endpoints.items()}
+
+    def tell(self, notice: Notice) -> None:
+        if isinstance(notice, AppReady) and notice.first and notice.app in self._paths and self._screen is not None:
+            self._open(notice.url + self._paths[notice.app])
+
+    def open(self) -> None:
+        """Open the apps that the plan marks; the first one when it marks none."""
+        for name in self._paths or list(self._urls)[:1]:
+            if name in self._urls:
+                self._open(self._urls[name] + self._paths.get(name, ""))
+
+    def _open(self, url: str) -> None:
+        task = asyncio.create_task(self._browse(url))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _browse(self, url: str) -> None:
+        if not await browse(url) and self._screen is not None:
+            self._screen.say(f"there is no browser to open {url} in")

@@ -1,0 +1,150 @@
+"""Whoever dies, and however: workers come back, and nothing is left when the launcher goes."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ProjectBuilder, StackStarter
+from tests.driver import Stack, clean_environ, marked, wait_until
+from tests.live.apps import TOML, answering
+
+PID = answering("os.getpid()", "import os")
+
+FAMILY = answering(
+    "'x'",
+    """
+import subprocess, sys
+sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = subprocess.Popen(sleeper)
+stranger = subprocess.Popen(sleeper, start_new_session=True)
+parent = f"import subprocess, time; subprocess.Popen({sleeper!r}); time.sleep(600)"
+nested = subprocess.Popen([sys.executable, "-c", parent])
+""",
+)
+
+
+# A session of its own, with the terminal as its controlling one, as a terminal window gives its shell.
+LOGIN = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, '-m', 'devrun', 'up'])"
+
+
+def worker(stack: Stack) -> int:
+    return int(stack.get("api").text)
+
+
+def test_a_killed_worker_is_replaced_at_once_and_no_request_is_refused(
+    project: ProjectBuilder, up: StackStarter
+) -> None:
+    stack = up(project({"devrun.toml": TOML, "main.py": PID}))
+    stack.wait_ready()
+    first = worker(stack)
+    os.kill(first, signal.SIGKILL)
+    stack.wait_line(r"^\[devrun\] exited api: signal SIGKILL; restarting")
+    assert worker(stack) != first
+
+
+def test_a_worker_that_keeps_dying_is_retried_behind_a_page(project: ProjectBuilder, up: StackStarter) -> None:
+    source = PID + "\nprint('dying'); os.kill(os.getpid(), 11)\n"
+    folder = project({"devrun.toml": TOML, "main.py": source})
+    stack = up(folder)
+    stack.wait_line(r"exited api: signal SIGSEGV; restarting")
+    stack.wait_line(r"exited api: signal SIGSEGV; .*0\.5")
+    answer = stack.get("api")
+    assert answer.status_code == 503
+    assert "dying" in answer.text
+    stack.wait_line(r"exited api: signal SIGSEGV; .*1")
+    (folder / "main.py").write_text(PID)
+    stack.wait_line(r"\] ready api")
+    assert worker(stack)
+
+
+def test_a_worker_whose_parts_are_killed_one_by_one(project: ProjectBuilder, up: StackStarter) -> None:
+    """Its children end with it, and do not pile up over reloads."""
+    folder = project({"devrun.toml": TOML, "main.py": FAMILY.replace("start_new_session=True", "")})
+    stack = up(folder)
+    stack.wait_ready()
+    count = len(stack.pids())
+    for number in range(3):
+        (folder / "main.py").write_text((folder / "main.py").read_text() + f"# {number}\n")
+        stack.wait_line(r"\] ready api")
+    wait_until(lambda: len(stack.pids()) == count, "children of old workers are alive")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_nothing_outlives_the_launcher(project: ProjectBuilder, up: StackStarter, how: signal.Signals) -> None:
+    stack = up(project({"devrun.toml": TOML + '[apps.two]\napp = "main:app"\n', "main.py": FAMILY}))
+    stack.wait_ready()
+    assert len(stack.pids()) >= 11, "launcher, guard, two workers, and four processes of each"
+    stack.signal(how)
+    stack.process.wait(10)
+    assert stack.left_over() == []
+
+
+def test_nothing_outlives_the_launchers_whole_group(project: ProjectBuilder, up: StackStarter) -> None:
+    """As Playwright ends a web server."""
+    stack = up(project({"devrun.toml": TOML, "main.py": FAMILY}))
+    stack.wait_ready()
+    os.killpg(stack.process.pid, signal.SIGKILL)
+    stack.process.wait(10)
+    assert stack.left_over() == []
+
+
+def test_a_killed_guard_is_replaced(project: ProjectBuilder, up: StackStarter) -> None:
+    folder = project({"devrun.toml": TOML, "main.py": FAMILY})
+    stack = up(folder)
+    stack.wait_ready()
+    for process in stack.processes():
+        if "guard.py" in " ".join(process.cmdline()):
+            process.kill()
+    (folder / "main.py").write_text(FAMILY + "\n")
+    stack.wait_line(r"\] ready api")
+    stack.kill()
+    assert stack.left_over() == []
+
+
+def test_an_app_that_blocks_everything_still_goes_with_the_launcher(project: ProjectBuilder, up: StackStarter) -> None:
+    source = (
+        "import signal, time\nfor s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)\nprint('deaf')\ntime.sleep(600)\n"
+    )
+    stack = up(project({"devrun.toml": TOML, "main.py": source}))
+    stack.wait_line("deaf")
+    stack.kill()
+    assert stack.left_over() == []
+
+
+def test_a_closed_terminal_leaves_nothing(project: ProjectBuilder) -> None:
+    folder = project({"devrun.toml": TOML, "main.py": FAMILY})
+    mark = f"{os.getpid()}-{folder}"
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOGIN],
+        cwd=folder,
+        env={**clean_environ(), "TERM": "xterm-256color", "DEVRUN_TEST_MARK": mark},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    seen = b""
+    while b"stack ready" not in seen:
+        seen += os.read(master, 65536)
+    os.close(master)
+    assert process.wait(10) == 0
+    wait_until(lambda: not marked("DEVRUN_TEST_MARK", mark), "a process of the stack is alive", 2)
+    assert not (folder / ".env").exists()
+
+
+def test_the_env_file_is_repaired_after_a_kill(project: ProjectBuilder, up: StackStarter) -> None:
+    folder = project({"devrun.toml": TOML, "main.py": PID, ".env": "A=1\r\nB=2"})
+    stack = up(folder)
+    stack.wait_ready()
+    stack.kill()
+    assert (folder / ".env").read_bytes() != b"A=1\r\nB=2"
+    subprocess.run([sys.executable, "-m", "devrun", "check"], cwd=folder, env=clean_environ(), check=True)
+    assert (folder / ".env").read_bytes() == b"A=1\r\nB=2"
+    assert not (folder / ".devrun/state.toml").exists()
