@@ -1,0 +1,67 @@
+"""Which files the runs of one app have loaded, and in which state each of them counts as known.
+
+Pure: stamps of the disk come from outside. Knows no patterns and no watcher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from devrun.events import LoadedFile
+
+Stamp = tuple[int, int, int]
+"""(mtime_ns, size, inode) of a file."""
+
+
+class Ledger:
+    """The loaded files of one app's current run, and of the runs before it until the current one has settled."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self._files: dict[str, Stamp | None] = {}
+        self._carried: dict[str, Stamp | None] = {}
+        # A save that was told during this run: neither a second word of it nor the worker's late report of the
+        # state before it may cause one more reload.
+        self._told: dict[str, Stamp | None] = {}
+
+    def begin(self, generation: int) -> None:
+        """A new run starts; until it settles, what the older ones loaded still counts. An older run is no news."""
+        if generation <= self.generation:
+            return
+        self.generation = generation
+        self._carried = {**self._carried, **self._files, **self._told}
+        self._files, self._told = {}, {}
+
+    def load(self, generation: int, files: Iterable[LoadedFile]) -> bool:
+        """The run reports files; False if it is an older run, whose word no longer matters.
+
+        The newest report of a file counts: an app may write a file before it loads it.
+        """
+        if generation < self.generation:
+            return False
+        self.begin(generation)
+        self._files.update((file.path, file.stamp) for file in files)
+        return True
+
+    def settle(self, generation: int) -> None:
+        """The run has loaded what it needs: forget what only older runs loaded."""
+        if generation == self.generation:
+            self._carried = {}
+            self._told = {path: stamp for path, stamp in self._told.items() if path in self._files}
+
+    def tracks(self, path: str) -> bool:
+        return path in self._files or path in self._carried
+
+    def known(self, path: str) -> Stamp | None:
+        """The newest state of the file that a run has read or that was told; None: absent."""
+        for stamps in (self._told, self._files, self._carried):
+            if path in stamps:
+                return stamps[path]
+        return None
+
+    def tell(self, path: str, stamp: Stamp | None) -> None:
+        """The change of a tracked file to this state is being told."""
+        self._told[path] = stamp
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._carried, **self._files})

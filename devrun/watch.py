@@ -1,0 +1,255 @@
+"""The one file watcher of the launcher: the outside world's saves become ``FilesChanged`` events.
+
+Restarts nothing and prints nothing. Which app a save concerns is decided in ``devrun.changes``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from watchfiles import Change
+
+from devrun.changes import Changes
+from devrun.events import Event, FilesChanged, LoadedFile, Run
+from devrun.folders import MOST_FOLDERS, Identity, walk
+from devrun.matching import Root, interest, is_pruned
+from devrun.notify import Opener, first_cause, is_exhausted, open_watchfiles
+from devrun.plan import AppPlan
+
+# A save is at most a handful of paths (backup, temporary file, the file itself); more are a checkout or a formatter.
+# ``BURST_QUIET`` is longer than watchfiles may hold back a stream of changes (DEBOUNCE_MS and a step).
+BURST_PATHS = 10
+BURST_QUIET = 0.08
+BURST_MOST = 1.0
+# Editors that delete and create, or move away and back, are done within this time.
+RETURN_TRIES = 10
+RETURN_STEP = 0.01
+# The safety net: loaded files are looked at even if nothing was heard, for network mounts, lost events, and a poller
+# that misses a second save within one second. It may take NET_SHARE of the time.
+NET_SECONDS = 1.0
+NET_SECONDS_POLLING = 0.3
+NET_SHARE = 0.002
+WALK_SHARE = 0.2
+CHUNK = 100
+# A watcher that has worked for STEADY_SECONDS has not failed again, but anew.
+STEADY_SECONDS = 1.0
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+QUIET_FAILURES = 5
+
+
+class Watcher:
+    """Watches for all apps. ``begin``, ``loaded`` and ``settle`` are to be called in the loop's thread.
+
+    ``own`` are files and folders that devrun itself writes: they never concern an app.
+    """
+
+    opener: Opener = staticmethod(open_watchfiles)
+
+    def __init__(
+        self,
+        apps: Iterable[AppPlan],
+        project: Path,
+        *,
+        emit: Callable[[Event], None],
+        clock: Callable[[], float],
+        warn: Callable[[str], None],
+        own: Iterable[Path] = (),
+    ) -> None:
+        folder = os.path.normpath(project)
+        self._interests = tuple(interest(plan, folder, os.path.isdir) for plan in apps if plan.reload)
+        self._roots = tuple(dict.fromkeys([Root(folder), *(root for one in self._interests for root in one.roots)]))
+        self._named = frozenset(root.path for root in self._roots)
+        self._changes = Changes(self._interests, project, own)
+        self._emit = emit
+        self._clock = clock
+        self._warn = warn
+        self._watched: dict[str, Identity] = {}
+        self._events: set[str] = set()
+        self._checks: set[str] = set()
+        self._heard_at: float | None = None
+        self._wake = asyncio.Event()
+        self._folders_moved = False
+        self._walk_due = False
+        self._walk_not_before = 0.0
+        self._net_at = 0.0
+        self._polling = False
+        self._cut_told = False
+
+    def begin(self, run: Run) -> None:
+        """A new run starts; files that it has not reported yet still count if an older run loaded them."""
+        self._changes.begin(run)
+
+    def loaded(self, run: Run, files: Sequence[LoadedFile]) -> None:
+        """From now on these files belong to the run's app; one that has changed since it was read is told."""
+        if keys := self._changes.load(run, files):
+            self._checks |= keys
+            self._folders_moved = True
+            self._wake.set()
+
+    def settle(self, run: Run) -> None:
+        """Files that only older runs loaded no longer count."""
+        self._changes.settle(run)
+
+    async def run(self) -> None:
+        """Watch until cancelled. A watcher that fails is made anew, after a pause that grows."""
+        if not self._interests:
+            await asyncio.Event().wait()
+        await self._walk(first=True)
+        failures = 0
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._watch()
+            except Exception as error:
+                steady = asyncio.get_running_loop().time() - began > STEADY_SECONDS
+                failures = 1 if steady else failures + 1
+                await self._recover(error, failures)
+
+    async def _recover(self, error: Exception, failures: int) -> None:
+        if not self._polling and is_exhausted(error):
+            self._polling = True
+            self._warn(
+                f"no inotify watches left ({first_cause(error)}): files are polled, which is slower; "
+                "raise fs.inotify.max_user_watches or fs.inotify.max_user_instances (sysctl)"
+            )
+        elif failures > QUIET_FAILURES or not isinstance(error, FileNotFoundError | PermissionError):
+            pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 9), LONGEST_PAUSE)
+            self._warn(f"the file watcher failed, next try in {pause:g} s: {first_cause(error)}")
+            await asyncio.sleep(pause)
+        # else a folder has vanished between the walk and the watch
+        await self._walk()
+
+    async def _watch(self) -> None:
+        """Watch the folders known now; return when there are more."""
+        self._watched = dict(self._changes.folders)
+        self._folders_moved = False
+        stop = asyncio.Event()
+        pump = asyncio.create_task(self._pump(sorted(self._watched), stop))
+        pump.add_done_callback(lambda _: self._wake.set())
+        try:
+            # awatch sets up its watches before it first waits. What was saved or made since the walk that found these
+            # folders had nobody to hear it: walk again.
+            await asyncio.sleep(0)
+            self._walk_due = True
+            while not (self._folders_moved and not self._walk_due and self._has_grown()):
+                await self._turn()
+                if pump.done():
+                    pump.result()
+                    raise RuntimeError("it ended without being asked to")
+        finally:
+            stop.set()
+            await asyncio.gather(pump, return_exceptions=True)
+
+    async def _pump(self, folders: Sequence[str], stop: asyncio.Event) -> None:
+        async for changes in self.opener(folders, stop, self._polling):
+            if self._heard_at is None:
+                self._heard_at = self._clock()
+            for change, path in changes:
+                self._events.add(path)
+                if change is not Change.modified:
+                    self._hear_of_folder(path)
+            self._wake.set()
+
+    def _hear_of_folder(self, path: str) -> None:
+        """A folder that came or went: the kernel's watches of an old one with the same name mean nothing any more."""
+        if path in self._watched:
+            self._watched = {name: one for name, one in self._watched.items() if not f"{name}/".startswith(f"{path}/")}
+            self._walk_due = True
+        elif path in self._named or not is_pruned(os.path.basename(path)):
+            self._walk_due |= os.path.isdir(path) or any(name == path for _, name in self._changes.tree.links)
+
+    def _has_grown(self) -> bool:
+        self._folders_moved = False
+        return any(self._watched.get(folder) != found for folder, found in self._changes.folders.items())
+
+    async def _turn(self) -> None:
+        """Wait for something to do, and do it. The walk comes after the events: a save must not wait for it."""
+        loop = asyncio.get_running_loop()
+        await self._wait_until(min(self._net_at, self._walk_not_before) if self._walk_due else self._net_at)
+        await self._look()
+        if loop.time() >= self._net_at:
+            await self._cast_net()
+        if self._walk_due and loop.time() >= self._walk_not_before:
+            await self._walk()
+            await self._look()
+
+    async def _wait_until(self, when: float) -> None:
+        try:
+            async with asyncio.timeout_at(when):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _cast_net(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._checks |= self._changes.loaded_keys
+        await self._look()
+        if any(map(os.path.exists, self._changes.tree.missing)):
+            self._walk_due = True
+        least = NET_SECONDS_POLLING if self._polling else NET_SECONDS
+        self._net_at = loop.time() + max(least, (loop.time() - began) / NET_SHARE)
+
+    async def _walk(self, *, first: bool = False) -> None:
+        """Find the folders of own files anew, not so often that it takes more than ``WALK_SHARE`` of the time."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._walk_due = False
+        tree = await asyncio.to_thread(walk, self._roots, self._is_wanted, self._is_skipped)
+        self._checks |= self._changes.adopt(tree, first=first)
+        self._folders_moved = True
+        self._walk_not_before = loop.time() + (loop.time() - began) / WALK_SHARE
+        if tree.cut and not self._cut_told:
+            self._cut_told = True
+            self._warn(f"more than {MOST_FOLDERS} folders: the others are not watched; name big ones in `ignore`")
+
+    def _is_wanted(self, path: str) -> bool:
+        return any(one.wants(path) and not one.ignores(path) for one in self._interests)
+
+    def _is_skipped(self, path: str) -> bool:
+        return all(one.ignores(path) for one in self._interests)
+
+    async def _look(self) -> None:
+        """Tell the apps of what has changed among the paths that were heard of or reported."""
+        keys = await self._heard()
+        keys |= self._checks
+        self._checks = set()
+        at = self._clock() if self._heard_at is None else self._heard_at
+        suspects = await self._suspects(keys)
+        for _ in range(RETURN_TRIES):
+            if not any(map(self._changes.unfinished, suspects)):
+                break
+            await asyncio.sleep(RETURN_STEP)
+        suspects |= await self._suspects(await self._heard())
+        self._heard_at = None
+        # Without a pause from here on: the stamps are read once more, against the runs as they are now.
+        for app, paths in self._changes.tell(suspects).items():
+            self._emit(FilesChanged(app, paths, at))
+
+    async def _heard(self) -> set[str]:
+        """Take the paths that were heard of; of a burst, all of it."""
+        heard, self._events = self._events, set()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + BURST_MOST
+        while len(heard) >= BURST_PATHS and loop.time() < until:
+            await asyncio.sleep(BURST_QUIET)
+            if not self._events:
+                break
+            heard |= self._events
+            self._events = set()
+        return heard
+
+    async def _suspects(self, keys: set[str]) -> set[str]:
+        """The keys that concern anyone, found without holding up the loop."""
+        found: set[str] = set()
+        for count, key in enumerate(keys, 1):
+            if self._changes.concerned(key):
+                found.add(key)
+            if count % CHUNK == 0:
+                await asyncio.sleep(0)
+        return found
