@@ -48,7 +48,7 @@ def _badge(answer: Answer) -> str:
 
 def _each(answer: Answer, row: Any) -> str:
     if answer.problem is not None:
-        return f'<li class="bad">{escape(answer.problem)}</li>'
+        return f'<li class="bad">{escape(answer.service.name)} {escape(answer.problem)}</li>'
     return "\n".join(row(item) for item in answer.data)
 
 

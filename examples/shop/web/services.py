@@ -17,7 +17,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service said: ``data``, or else the ``problem`` in words for the page."""
+    """What a service said: ``data``, or else what is wrong with it, in words that follow its name."""
 
     service: Service
     data: Any = None
@@ -50,9 +50,9 @@ async def ask(client: httpx.AsyncClient, service: Service, path: str) -> Answer:
         response = await client.get(service.url + path, headers={"Accept": "application/json"})
         response.raise_for_status()
     except httpx.HTTPStatusError as error:
-        return Answer(service, problem=f"{service.name} answers {error.response.status_code}")
+        return Answer(service, problem=f"answers {error.response.status_code}")
     except httpx.HTTPError as error:
-        return Answer(service, problem=f"{service.name}: {type(error).__name__}")
+        return Answer(service, problem=f"gives no answer ({type(error).__name__})")
     return Answer(service, response.json())
 
 
@@ -61,5 +61,5 @@ async def buy(client: httpx.AsyncClient, orders: Service, product_id: str) -> st
     try:
         response = await client.post(f"{orders.url}/orders", json={"product_id": product_id})
     except httpx.HTTPError as error:
-        return f"{orders.name}: {type(error).__name__}"
+        return f"{orders.name} gives no answer ({type(error).__name__})"
     return None if response.is_success else f"{orders.name} answers {response.status_code}"
