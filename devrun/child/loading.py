@@ -101,6 +101,13 @@ class OwnFinder:
             self._report(absent)
 
 
+def awaited(target: str) -> list[LoadedFile]:
+    """Return the files whose change may mend an interpreter that has no uvicorn: the app's, and uvicorn's own."""
+    base = os.path.join(os.getcwd(), target.partition(":")[0].partition(".")[0])
+    uvicorn = os.path.join(sysconfig.get_paths()["purelib"], "uvicorn", "__init__.py")
+    return [(path, stamp(path)) for path in (base + ".py", os.path.join(base, "__init__.py"), uvicorn)]
+
+
 def install(own: Own, report: Report) -> None:
     """From now on ``report`` hears of every own file that is imported."""
     at = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)

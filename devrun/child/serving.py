@@ -18,6 +18,8 @@ from uvicorn.importer import ImportFromStringError, import_from_string
 LIFESPAN_SHARE = 0.2
 """Seconds of ``grace`` that requests leave to the lifespan shutdown (at most half of it)."""
 POLL_SECONDS = 0.005
+FIRST_WORD_SECONDS = 0.1
+"""How long a stop waits for the first request of a new connection."""
 TICK_SECONDS = 1.0
 
 
@@ -198,22 +200,36 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn's shutdown without its fixed sleeps; the launcher kills what outlives ``grace``."""
-        deadline = self._loop.time() + max(self.grace - LIFESPAN_SHARE, self.grace / 2)
+        now = self._loop.time()
+        deadline = now + max(self.grace - LIFESPAN_SHARE, self.grace / 2)
         for server in self.servers:
             server.close()
         for sock in sockets or []:
             sock.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        await self.config.streams.end()  # type: ignore[attr-defined]
         state = self.server_state
+        told: set[Any] = set()
+        self._tell_connections(told, patient=True)
+        await self.config.streams.end()  # type: ignore[attr-defined]
+        for _ in range(4):  # what asyncio has accepted becomes a connection some turns of the loop later
+            await asyncio.sleep(0)
         # uvicorn tells nobody when the sets become empty
-        while (state.connections or state.tasks) and not self.force_exit and self._loop.time() < deadline:  # noqa: ASYNC110
+        while (state.connections or state.tasks) and not self.force_exit and self._loop.time() < deadline:
             await asyncio.sleep(POLL_SECONDS)
+            self._tell_connections(told, patient=self._loop.time() < now + FIRST_WORD_SECONDS)
         for task in state.tasks:
             task.cancel()
         if not self.force_exit:
             await self.lifespan.shutdown()
+
+    def _tell_connections(self, told: set[Any], patient: bool) -> None:
+        """Close idle connections, let busy ones finish; with patience, hear out those that said nothing yet.
+
+        Closing a connection whose first request is on its way would answer it with a reset.
+        """
+        for connection in self.server_state.connections - told:
+            if not (patient and getattr(connection, "cycle", connection) is None):
+                told.add(connection)
+                connection.shutdown()
 
 
 def unknown_settings(settings: dict[str, Any]) -> str:

@@ -121,15 +121,20 @@ def serve(order: dict[str, Any], channel: Channel, sockets: list[socket.socket])
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     loading = sibling("loading")
     own = loading.Own()
+
+    def report(files: list[Any]) -> None:
+        channel.send(**{"is": "loaded", "files": files})
+
     try:
         import uvicorn  # noqa: F401
     except ImportError as exc:
+        report(loading.awaited(order["app"]))
         return missing_uvicorn(exc)
     serving = sibling("serving")
     unknown = serving.unknown_settings(order["uvicorn"])
     if unknown:
         return setup_failure(unknown)
-    loading.install(own, lambda files: channel.send(**{"is": "loaded", "files": files}))
+    loading.install(own, report)
     problem: BaseException | None = serving.run(order, channel, sockets)
     if problem is None:
         return None

@@ -36,5 +36,5 @@ async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
     else:
-        await respond(send, {expression})
+        await respond(send, ({expression}))
 """

@@ -21,7 +21,7 @@ BREAKS = {
         r"broken api: main\.py:1: ModuleNotFoundError: No module named 'nowhere'",
         "nowhere",
     ),
-    "exception": ("\n\n1 / 0\n", r"broken api: main\.py:3: ZeroDivisionError: division by zero", "1 / 0"),
+    "exception": ("x = 1\n\n1 / 0\n", r"broken api: main\.py:3: ZeroDivisionError: division by zero", "1 / 0"),
     "exit": (
         "import sys\nsys.exit('no database')\n",
         r"broken api: main\.py:2: SystemExit: no database",
