@@ -234,7 +234,8 @@ class Quit:
     code: int
 
 
-Effect = Start | StartPage | Begin | Probe | Terminate | Kill | Arm | Watch | Settle | Tell | Quit
+Errand = Start | StartPage | Begin | Probe | Terminate | Kill | Arm | Watch | Settle | Tell
+Effect = Errand | Quit
 
 
 # --- notices ------------------------------------------------------------------------------------------------------

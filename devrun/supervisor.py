@@ -12,7 +12,7 @@ from typing import Protocol, assert_never
 from devrun.events import (
     Arm,
     Begin,
-    Effect,
+    Errand,
     Event,
     Expired,
     Healthy,
@@ -86,15 +86,18 @@ class Supervisor:
     ) -> int:
         """Take events until everything has ended. ``healthy`` returns a future that is done when an app is."""
         hands = _Hands(self, self._clock, spawner, tracker, healthy)
-        while True:
+        code: int | None = None
+        while code is None:
             snapshot, effects = step(snapshot, await self._queue.get())
             for effect in effects:
                 if isinstance(effect, Quit):
-                    hands.close()
-                    return effect.code
-                hands.perform(effect)
+                    code = effect.code
+                else:
+                    hands.perform(effect)
             for sink in self._sinks:
                 sink.update(snapshot)
+        hands.close()
+        return code
 
 
 class _Hands:
@@ -119,7 +122,7 @@ class _Hands:
         for probe in self._probes.values():
             probe.cancel()
 
-    def perform(self, effect: Effect) -> None:  # noqa: C901 - one line for each effect
+    def perform(self, effect: Errand) -> None:  # noqa: C901 - one line for each effect
         match effect:
             case Start(run):
                 self._tracker.begin(run)
@@ -142,8 +145,6 @@ class _Hands:
                 self._tracker.settle(run)
             case Tell(notice):
                 self._supervisor.tell(notice)
-            case Quit():
-                raise AssertionError(effect)
             case _:
                 assert_never(effect)
 
