@@ -155,7 +155,9 @@ class ExecSpawner:
 
     async def _live_through(self, run: Run, live: _Live, interpreter: Sequence[str], failure: Failure | None) -> None:
         try:
-            process, channel, output = await self._exec(run.app, [*interpreter, str(WORKER)])
+            # The page needs no folder, and must come also when the app's folder is gone.
+            folder = Path("/") if failure is not None else self._recipes[run.app].plan.cwd
+            process, channel, output = await self._exec(run.app, [*interpreter, str(WORKER)], folder)
         except OSError as exc:
             self._logs.feed(run.app, [f"{interpreter[0]} cannot be started: {exc.strerror}"])
             code = EXEC_FAILED
@@ -170,7 +172,9 @@ class ExecSpawner:
         del self._live[run]
         self._emit(Exited(run, code, self._logs.tail(run.app, TAIL_LINES), self._clock()))
 
-    async def _exec(self, app: str, command: Sequence[str]) -> tuple[asyncio.subprocess.Process, socket.socket, int]:
+    async def _exec(
+        self, app: str, command: Sequence[str], folder: Path
+    ) -> tuple[asyncio.subprocess.Process, socket.socket, int]:
         """Return the process, our end of its channel, and the descriptor that its output is read from."""
         recipe = self._recipes[app]
         ours, theirs = socket.socketpair()
@@ -182,7 +186,7 @@ class ExecSpawner:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=printed,
                 stderr=printed,
-                cwd=recipe.plan.cwd,
+                cwd=folder,
                 env=dict(recipe.environ),
                 pass_fds=[theirs.fileno(), *(sock.fileno() for sock in recipe.sockets)],
                 start_new_session=True,

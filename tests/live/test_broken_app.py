@@ -172,3 +172,14 @@ def test_a_frontend_of_the_stack_may_read_it(project: ProjectBuilder, up: StackS
     mine = stack.get("api", headers={"origin": "http://localhost:5173"})
     assert mine.headers["access-control-allow-origin"] == "http://localhost:5173"
     assert "access-control-allow-origin" not in stack.get("api", headers={"origin": "https://evil.example"}).headers
+
+
+def test_a_folder_that_vanishes_while_the_stack_is_up(project: ProjectBuilder, up: StackStarter) -> None:
+    folder = project({"devrun.toml": TOML + 'cwd = "gone"\n', "gone/main.py": GOOD})
+    stack = up(folder)
+    stack.wait_ready()
+    (folder / "gone").rename(folder / "elsewhere")
+    stack.wait_line("broken api: the worker ended with exit code 127")
+    assert stack.get("api").status_code == 503
+    (folder / "elsewhere").rename(folder / "gone")
+    stack.wait_text("api", "good")
