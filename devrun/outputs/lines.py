@@ -1,0 +1,96 @@
+"""The lines for machines: what ``devrun up`` prints off a terminal or with ``--plain``. Exact; tools match on them.
+
+Pure. Knows no stream and no colour of its own.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from devrun.events import (
+    AppBroken,
+    AppExited,
+    AppReady,
+    AppReloading,
+    Failure,
+    Notice,
+    StackDown,
+    StackReady,
+    StackStarting,
+    Warned,
+    Wrote,
+)
+from devrun.outputs.text import log_text, one_line
+from devrun.step import ending
+
+MOST_PATHS = 3
+"""Files of a reload that are named; more are counted."""
+
+
+def line(notice: Notice) -> str:
+    """Return the one line that tells of ``notice``, without its newline."""
+    return f"[devrun] {words(notice)}"
+
+
+def log_line(app: str, text: str, *, colour: bool = False) -> str:
+    """Return one line of an app's output with the app's name; its own colours stay only with ``colour``."""
+    return f"[{app}] {log_text(text, colour=colour)}"
+
+
+def words(notice: Notice) -> str:
+    """Return what ``line`` says of ``notice``, without the leading ``[devrun]``."""
+    return one_line(_words(notice))
+
+
+def place(failure: Failure) -> str:
+    """Return where and what, on one line: ``shop/routes.py:12: SyntaxError: invalid syntax``."""
+    if failure.file is None:
+        return one_line(failure.summary)
+    number = "" if failure.line is None else f":{failure.line}"
+    return one_line(f"{failure.file}{number}: {failure.summary}")
+
+
+def _words(notice: Notice) -> str:
+    match notice:
+        case StackStarting():
+            return f"starting {notice.stack}: {_count(len(notice.apps), 'app')}"
+        case Wrote():
+            return f"wrote {notice.path}"
+        case AppReady():
+            return f"ready {notice.app} {notice.url} in {notice.seconds:.2f}s"
+        case StackReady():
+            return " ".join(["stack ready", *(f"{name}={port}" for name, port in notice.ports)])
+        case AppReloading() | AppBroken() | AppExited():
+            return _trouble(notice)
+        case Warned():
+            return f"warning: {notice.message}" if notice.app is None else f"warning: {notice.app}: {notice.message}"
+        case StackDown():
+            return "stack down"
+        case _:
+            assert_never(notice)
+
+
+def _trouble(notice: AppReloading | AppBroken | AppExited) -> str:
+    match notice:
+        case AppReloading():
+            return f"reloading {notice.app}: {_files(notice.paths)}"
+        case AppBroken():
+            return f"broken {notice.app}: {place(notice.failure)}"
+        case AppExited():
+            again = f" again in {notice.retry:g}s" if notice.retry else ""
+            return f"exited {notice.app}: {ending(notice.code)}; restarting{again}"
+        case _:
+            assert_never(notice)
+
+
+def _files(paths: tuple[str, ...]) -> str:
+    """Name the files; nobody's file means that somebody asked for the restart."""
+    if not paths:
+        return "restart"
+    named = ", ".join(one_line(path) for path in paths[:MOST_PATHS])
+    more = len(paths) - MOST_PATHS
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
