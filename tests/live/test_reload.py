@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import py_compile
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -181,23 +183,8 @@ def test_equal_length_saves_in_quick_succession(project: ProjectBuilder, up: Sta
     assert not any("broken" in line for line in stack.lines)
 
 
-def test_byte_code_of_settled_files_is_used_and_written(project: ProjectBuilder, up: StackStarter) -> None:
-    folder = project({"devrun.toml": TOML, "main.py": answering("part.VALUE", "import part"), "part.py": "VALUE = 1"})
-    stack = up(folder)
-    stack.wait_ready()
-    assert not list(folder.glob("__pycache__/part.*")), "a fresh source leaves no byte code"
-    changed = (folder / "part.py").stat().st_ctime
-    wait_until(lambda: time.time() - changed > 2.5, timeout=10)
-    (folder / "main.py").write_text(answering("part.VALUE, 'x'", "import part"))
-    stack.wait_text("api", "(1, 'x')")
-    assert len(list(folder.glob("__pycache__/part.*"))) == 1
-
-
 def test_byte_code_written_by_another_process_in_the_same_second(project: ProjectBuilder, up: StackStarter) -> None:
     """Not ours, but as wrong: mtime and size match, the code does not."""
-    import os
-    import py_compile
-
     folder = project({"devrun.toml": TOML, "main.py": answering("part.VALUE", "import part"), "part.py": "VALUE = 1"})
     part = folder / "part.py"
     py_compile.compile(str(part), cfile=_cache(part), doraise=True)
@@ -209,6 +196,4 @@ def test_byte_code_written_by_another_process_in_the_same_second(project: Projec
 
 
 def _cache(path: Path) -> str:
-    import importlib.util
-
     return importlib.util.cache_from_source(str(path))
