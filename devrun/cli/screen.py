@@ -115,7 +115,7 @@ class Screen:
         if not self._may_redraw():
             self._put("".join(f"{line}\n" for line in lines))
             return
-        table = self._table()
+        table = self._table(self._hint)
         if lines or self._clear or table != self._drawn:
             hide = "" if self._drawn else HIDE_CURSOR
             self._put(hide + frame(lines, table, clear=self._clear))
@@ -125,7 +125,7 @@ class Screen:
         """Draw once more, with the cursor below the table."""
         lines = self._painter.lines(self._backlog.take())
         if self._may_redraw():
-            self._put(frame(lines, self._table(), park=False) + SHOW_CURSOR)
+            self._put(frame(lines, self._table(hint=""), park=False) + SHOW_CURSOR)
         else:
             self._put("".join(f"{line}\n" for line in lines))
         self._drawn = None
@@ -137,12 +137,12 @@ class Screen:
         """A background job writes its lines below each other: erasing would hit what the shell has written."""
         return self._descriptor is not None and in_foreground(self._descriptor)
 
-    def _table(self) -> list[str]:
+    def _table(self, hint: str) -> list[str]:
         if self._snapshot is None:
             return []
         columns, rows = self._size()
         room = Room(columns, max(rows * 2 // 3, 1), self._look.unicode)
-        return self._painter.table(self._snapshot, self._clock(), room, self._hint)
+        return self._painter.table(self._snapshot, self._clock(), room, hint)
 
     def _size(self) -> tuple[int, int]:
         with suppress(OSError):
