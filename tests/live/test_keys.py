@@ -125,11 +125,11 @@ def test_in_the_background_it_runs_on_and_draws_nothing(shell: Terminal) -> None
     shell.type("stty tostop\n")
     at_prompt(shell)
     start(shell, '"$PYTHON" -c "$PROGRAM" &')
-    shell.type("sleep 1.5; jobs; echo both seen\n")
+    shell.wait_text("api    | has begun")  # `stty tostop` stops a job that writes, unless it takes care
+    shell.type("jobs; echo both seen\n")
     shell.wait(lambda lines: "both seen" in lines)
     at_prompt(shell)
     text = "\n".join(shell.lines())
-    assert "api    | has begun" in text  # `stty tostop` would stop a job that writes
     assert "Running" in text
     assert "Stopped" not in text
     assert RULE not in text
