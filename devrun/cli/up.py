@@ -14,9 +14,9 @@ from typing import Literal
 import click
 
 from devrun.api import Stack
+from devrun.cli.keys import HELP, browse, keys
 from devrun.cli.reading import read_plan
-from devrun.cli.screen import Screen
-from devrun.cli.view import choose
+from devrun.cli.view import Interactive, choose
 from devrun.events import AppReady, Notice
 from devrun.plan import Plan
 from devrun.planning import Choices
@@ -51,7 +51,7 @@ def up(names: tuple[str, ...], config: Path | None, no_reload: bool, json_lines:
 async def run(plan: Plan, project: Project, mode: Mode) -> int:
     """Show the stack until it has ended; return the exit code."""
     view = choose(mode, sys.stdout, os.environ)
-    screen = view if isinstance(view, Screen) else None
+    screen = view if isinstance(view, Interactive) else None
     browser = Browser(plan, screen)
     stack = Stack(plan, project, view, [browser], None if screen is None else terminal())
     loop = asyncio.get_running_loop()
@@ -71,7 +71,7 @@ def terminal() -> tuple[int, int]:
     return size.lines, size.columns
 
 
-def keyboard(screen: Screen, stack: Stack, browser: Browser) -> AbstractContextManager[None]:
+def keyboard(screen: Interactive, stack: Stack, browser: Browser) -> AbstractContextManager[None]:
     """Let the keys of Vite work: h, r, o, c, q and Enter."""
     actions: dict[str, Callable[[], None]] = {
         "h": lambda: screen.say(HELP),
@@ -92,7 +92,7 @@ def keyboard(screen: Screen, stack: Stack, browser: Browser) -> AbstractContextM
 class Browser:
     """Opens an app in the browser when it is first ready, where the plan says so, and on demand."""
 
-    def __init__(self, plan: Plan, screen: Screen | None) -> None:
+    def __init__(self, plan: Plan, screen: Interactive | None) -> None:
         self._paths = {name: app.open for name, app in plan.apps.items() if app.open is not None}
         self._urls: dict[str, str] = {}
         self._screen = screen

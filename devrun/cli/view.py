@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Literal, Protocol, TextIO
+from typing import Literal, Protocol, TextIO, runtime_checkable
 
 from devrun.cli.look import can_redraw, look
 from devrun.cli.streams import JsonLines, Plain
@@ -24,6 +24,19 @@ class View(Protocol):
     async def run(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Interactive(View, Protocol):
+    """A view that a person sits in front of: it takes words of the keyboard's, and makes room for a shell."""
+
+    def say(self, text: str) -> None: ...
+
+    def clear(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
 
 
 def choose(mode: Literal["auto", "plain", "json"], stdout: TextIO | None, environ: Mapping[str, str]) -> View:
