@@ -20,8 +20,8 @@ from devrun.events import (
     Warned,
     Wrote,
 )
+from devrun.life import ending
 from devrun.outputs.text import log_text, one_line
-from devrun.step import ending
 
 MOST_PATHS = 3
 """Files of a reload that are named; more are counted."""

@@ -42,6 +42,7 @@ from devrun.events import (
     UpAsked,
     Watch,
 )
+from devrun.life import LONGEST_DELAY, ending
 from devrun.plan import Endpoint
 from devrun.state import (
     AppRules,
@@ -56,7 +57,7 @@ from devrun.state import (
     Stopped,
     Waiting,
 )
-from devrun.step import LONGEST_DELAY, STOP_MARGIN, ending, initial, step
+from devrun.step import STOP_MARGIN, initial, step
 
 FAILURE = Failure("import", "SyntaxError: invalid syntax", "Traceback ...", "shop/routes.py", 12)
 GRACE = 1.0

@@ -1,0 +1,229 @@
+"""One app's life: what each event does to it. A part of the pure core; ``devrun.step`` is its door.
+
+Imports no asyncio, clock, logging or disk.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from typing import assert_never
+
+from devrun.events import (
+    Alarm,
+    AppBroken,
+    AppExited,
+    AppReady,
+    AppReloading,
+    Arm,
+    Begin,
+    Effect,
+    Exited,
+    Expired,
+    Failed,
+    Failure,
+    Healthy,
+    Imported,
+    Kill,
+    Loaded,
+    Probe,
+    Run,
+    RunEvent,
+    Settle,
+    Spawned,
+    Start,
+    Started,
+    StartPage,
+    Tell,
+    Terminate,
+    Watch,
+)
+from devrun.state import (
+    AppRules,
+    AppState,
+    Backoff,
+    Beginning,
+    Broken,
+    Cycle,
+    Holding,
+    Importing,
+    Phase,
+    Probing,
+    Serving,
+    Snapshot,
+    Stopped,
+    Waiting,
+)
+
+STABLE_SECONDS = 10.0
+"""A worker that served this long did not die of its start: the count of deaths begins anew."""
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 30.0
+
+Change = tuple[AppState, tuple[Effect, ...]]
+UNFINISHED = (Importing, Holding, Beginning, Probing)
+
+
+def of_leaving(state: AppState, event: RunEvent) -> Change:
+    match event:
+        case Exited():
+            return _begin_if_alone(replace(state, leaving=tuple(r for r in state.leaving if r != event.run)))
+        case Expired(alarm=Alarm.KILL):
+            return state, (Kill(event.run),)
+        case _:
+            return state, ()
+
+
+def of_newest(snapshot: Snapshot, state: AppState, event: RunEvent) -> Change:
+    match event:
+        case Spawned():
+            return replace(state, phase=_with_pid(state.phase, event.pid)), ()
+        case Loaded():
+            return state, (Watch(event.run, event.files),)
+        case Imported():
+            return _imported(state)
+        case Started():
+            return _started(snapshot, state, event)
+        case Healthy():
+            return _healthy(snapshot, state, event)
+        case Failed():
+            return _failed(state, event)
+        case Exited():
+            return _died(state, event)
+        case Expired():
+            return _retry(state, event.at)
+        case _:
+            assert_never(event)
+
+
+def _imported(state: AppState) -> Change:
+    if not isinstance(state.phase, Importing):
+        return state, ()
+    phase = state.phase
+    return _begin_if_alone(replace(state, phase=Holding(phase.run, phase.pid, phase.cycle)))
+
+
+def _begin_if_alone(state: AppState) -> Change:
+    """Two lifespans of one app never overlap: a worker begins when every older one is gone."""
+    phase = state.phase
+    if not isinstance(phase, Holding) or state.leaving:
+        return state, ()
+    return replace(state, phase=Beginning(phase.run, phase.pid, phase.cycle)), (Begin(phase.run),)
+
+
+def _started(snapshot: Snapshot, state: AppState, event: Started) -> Change:
+    phase = state.phase
+    if not isinstance(phase, Beginning):
+        return state, ()
+    if snapshot.rules[state.name].health:
+        return replace(state, phase=Probing(phase.run, phase.pid, phase.cycle)), (Probe(phase.run),)
+    return _ready(snapshot, state, phase, event.at)
+
+
+def _healthy(snapshot: Snapshot, state: AppState, event: Healthy) -> Change:
+    if not isinstance(state.phase, Probing):
+        return state, ()
+    return _ready(snapshot, state, state.phase, event.at)
+
+
+def _ready(snapshot: Snapshot, state: AppState, phase: Beginning | Probing, at: float) -> Change:
+    seconds = at - phase.cycle.since
+    reloaded = phase.cycle.cause == "reload"
+    ready = replace(
+        state,
+        phase=Serving(phase.run, phase.pid, at),
+        reloads=state.reloads + reloaded,
+        reload_seconds=seconds if reloaded else state.reload_seconds,
+        was_ready=True,
+    )
+    notice = AppReady(state.name, snapshot.endpoints[state.name].url, seconds, first=not state.was_ready)
+    return ready, (Settle(phase.run), Tell(notice))
+
+
+def _failed(state: AppState, event: Failed) -> Change:
+    if not isinstance(state.phase, UNFINISHED):
+        return state, ()
+    broken = Broken(event.run, state.phase.pid, event.failure, event.at)
+    return replace(state, phase=broken), (Tell(AppBroken(state.name, event.failure)),)
+
+
+def _died(state: AppState, event: Exited) -> Change:
+    """Restart a worker that died unasked: at once the first time, then with a growing delay behind a 503 page."""
+    phase = state.phase
+    if isinstance(phase, Backoff):  # only the page process went: its timer still runs
+        return replace(state, phase=replace(phase, pid=None)), ()
+    stable = isinstance(phase, Serving) and event.at - phase.since >= STABLE_SECONDS
+    deaths = 1 if stable else state.deaths + 1
+    died = replace(state, deaths=deaths, last_death=ending(event.code))
+    delay = 0.0 if deaths == 1 else min(FIRST_DELAY * 2 ** min(deaths - 2, 16), LONGEST_DELAY)
+    told = Tell(AppExited(state.name, event.code, event.tail, delay))
+    if not delay:
+        started, effects = start(died, Cycle("death", event.at))
+        return started, (told, *effects)
+    failure = Failure("died", f"the worker ended with {ending(event.code)}", "\n".join(event.tail))
+    run = Run(state.name, state.generation + 1)
+    backoff = Backoff(run, None, failure, event.at, event.at + delay)
+    effects = (told, Tell(AppBroken(state.name, failure)), StartPage(run, failure), Arm(run, Alarm.RETRY, delay))
+    return replace(died, phase=backoff, generation=run.generation), effects
+
+
+def _retry(state: AppState, at: float) -> Change:
+    if not isinstance(state.phase, Backoff):
+        return state, ()
+    return _replace(state, Cycle("death", at), grace=0.0)
+
+
+def reload(state: AppState, rules: AppRules, cycle: Cycle) -> Change:
+    """Replace the newest run, whatever it does: the newest save wins."""
+    phase = state.phase
+    if isinstance(phase, (Waiting, Stopped)):
+        return state, ()
+    fresh, effects = _replace(replace(state, deaths=0), cycle, rules.grace)
+    if isinstance(phase, UNFINISHED) and phase.cycle.cause == "reload":
+        return fresh, effects  # the reload that is under way goes on with the newer files
+    return fresh, (Tell(AppReloading(state.name, cycle.paths)), *effects)
+
+
+def _replace(state: AppState, cycle: Cycle, grace: float) -> Change:
+    leaving, retired = retire(state, grace)
+    fresh, started = start(leaving, cycle)
+    return fresh, (*retired, *started)
+
+
+def start(state: AppState, cycle: Cycle) -> Change:
+    run = Run(state.name, state.generation + 1)
+    return replace(state, phase=Importing(run, None, cycle), generation=run.generation), (Start(run),)
+
+
+def retire(state: AppState, grace: float) -> Change:
+    """Ask the newest run to end; its phase is the caller's to replace."""
+    phase = state.phase
+    match phase:
+        case Waiting() | Stopped():
+            return state, ()
+        case Importing() | Holding() | Backoff():  # no lifespan has begun: nothing to wait for
+            effects: tuple[Effect, ...] = (Kill(phase.run),)
+        case Beginning() | Probing() | Serving() | Broken():
+            effects = (Terminate(phase.run), Arm(phase.run, Alarm.KILL, grace))
+        case _:
+            assert_never(phase)
+    return replace(state, leaving=(*state.leaving, phase.run)), effects
+
+
+def run_of(phase: Phase) -> Run | None:
+    """Return the run that a phase is about."""
+    return None if isinstance(phase, (Waiting, Stopped)) else phase.run
+
+
+def _with_pid(phase: Phase, pid: int) -> Phase:
+    return phase if isinstance(phase, (Waiting, Stopped)) else replace(phase, pid=pid)
+
+
+def ending(code: int) -> str:
+    """Say in a few words how a process ended: ``exit code 3``, ``signal SIGKILL``."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"
