@@ -16,6 +16,7 @@ from typing import Protocol
 import dotenv
 import msgspec
 
+from devrun import variables
 from devrun.config import App, ProjectConfig
 from devrun.errors import ConfigError, Mistake, UsageError
 from devrun.parse import Places
@@ -81,7 +82,10 @@ def make_plan(source: Source, choices: Choices, host: Host, stack: str) -> Plan:
 
 
 def chosen(config: ProjectConfig, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the apps that ``names`` (apps and compounds) stand for, with what they depend on, in the file's order."""
+    """Return the apps that ``names`` (apps and compounds) stand for, with those they need, in the file's order.
+
+    An app needs what it depends on and whose address its ``env`` asks for.
+    """
     if not names:
         return tuple(config.apps)
     wanted: set[str] = set()
@@ -92,7 +96,9 @@ def chosen(config: ProjectConfig, names: tuple[str, ...]) -> tuple[str, ...]:
             queue.extend(set(config.compounds[name]) - wanted)
         elif name in config.apps:
             if name not in wanted:
-                queue.extend(config.apps[name].depends_on)
+                app = config.apps[name]
+                queue.extend(app.depends_on)
+                queue.extend(needed for text in app.env.values() for needed in variables.names(text))
         else:
             near = difflib.get_close_matches(name, [*config.apps, *config.compounds], 1)
             known = ", ".join([*config.apps, *config.compounds])
@@ -120,11 +126,15 @@ def environment(plan: Plan, app: AppPlan, endpoints: Mapping[str, Endpoint]) -> 
 
 
 def env_file_variables(plan: Plan, file: EnvFilePlan, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
-    """Return what goes into one env file."""
+    """Return what goes into one env file. A variable about an app that is not started this time is left out."""
     shown = {name: endpoint for name, endpoint in endpoints.items() if file.only is None or name in file.only}
     return {
         **{file.prefix + key: value for key, value in injected(shown).items()},
-        **{key: expand(value, endpoints, plan.environ, plan.folder) for key, value in file.vars.items()},
+        **{
+            key: expand(value, endpoints, plan.environ, plan.folder)
+            for key, value in file.vars.items()
+            if endpoints.keys() >= set(variables.names(value))
+        },
     }
 
 
@@ -142,6 +152,7 @@ class _Planner:
     def app(self, name: str, choices: Choices) -> AppPlan:
         app = self._config.apps[name]
         cwd = self._cwd(name, app)
+        self._check_texts(("apps", name, "env"), app.env)
         return AppPlan(
             name=name,
             target=app.app,
@@ -164,13 +175,17 @@ class _Planner:
 
     def env_file(self, index: int) -> EnvFilePlan:
         file = self._config.dotenv[index]
+        self._check_texts(("dotenv", index, "vars"), file.vars)
         return EnvFilePlan(self._folder / file.path, file.prefix, file.only, file.vars, file.keep)
 
     def _mistake(self, key: tuple[str | int, ...], found: str, expected: str) -> None:
-        line = self._places.line(key)
-        if line is None and key[0] == "apps":  # it stands in [defaults]
-            line = self._places.line(("defaults", *key[2:]))
-        self.mistakes.append(Mistake(self._file.name, line, ".".join(map(str, key)), found, expected))
+        self.mistakes.append(Mistake(self._file.name, self._places.line(key), ".".join(map(str, key)), found, expected))
+
+    def _check_texts(self, key: tuple[str | int, ...], texts: Mapping[str, str]) -> None:
+        """What needs the environment of this machine; the rest of a template was checked when it was read."""
+        for variable, text in texts.items():
+            for problem in variables.problems(text, self._config.apps, self._host.environ):
+                self._mistake((*key, variable), problem.found, problem.expected)
 
     def _cwd(self, name: str, app: App) -> Path:
         cwd = Path(os.path.normpath(self._folder / (app.cwd or ".")))

@@ -364,3 +364,9 @@ def test_importing_is_the_first_phase() -> None:
 )
 def test_endings(code: int, words: str) -> None:
     assert ending(code) == words
+
+
+def test_nothing_is_done_before_the_stack_is_up() -> None:
+    snapshot, effects = play(stack(), RestartAsked((), 0.0))
+    assert effects == []
+    assert snapshot.stage == "idle"

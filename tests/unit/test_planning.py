@@ -1,0 +1,239 @@
+"""From a config to a plan: what is chosen, what is looked up on the machine, which environment an app gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from devrun.errors import ConfigError, UsageError
+from devrun.parse import parse
+from devrun.plan import Endpoint, Plan
+from devrun.planning import Choices, Host, Source, chosen, env_file_variables, environment, make_plan
+
+FOLDER = Path("/shop")
+OWN = Path("/usr/bin/python3")
+
+BASE = """
+[apps.api]
+app = "api:app"
+depends_on = ["auth"]
+[apps.auth]
+app = "auth:app"
+[apps.web]
+app = "web:app"
+env = { API = "${api.url}/v1" }
+[compounds]
+backend = ["api"]
+all = ["backend", "web"]
+"""
+
+
+@dataclass
+class Disk:
+    """What lies on the disk: path to text; None is a folder."""
+
+    files: Mapping[str, str | None | Exception] = field(default_factory=dict)
+
+    def is_file(self, path: Path) -> bool:
+        return isinstance(self.files.get(str(path)), str)
+
+    def is_dir(self, path: Path) -> bool:
+        return path == FOLDER or self.files.get(str(path), "") is None
+
+    def read(self, path: Path) -> str:
+        found = self.files.get(str(path), FileNotFoundError(2, "No such file or directory"))
+        if isinstance(found, Exception):
+            raise found
+        assert found is not None
+        return found
+
+
+def plan(
+    text: str,
+    files: Mapping[str, str | None | Exception] | None = None,
+    environ: Mapping[str, str] | None = None,
+    choices: Choices | None = None,
+) -> Plan:
+    config, places = parse(text, "devrun.toml")
+    source = Source(config, places, FOLDER / "devrun.toml")
+    return make_plan(source, choices or Choices(), Host(environ or {}, Disk(files or {}), OWN), "shop-1")
+
+
+def mistakes(text: str, files: Mapping[str, str | None | Exception] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        plan(text, files)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+@pytest.mark.parametrize(
+    ("names", "apps"),
+    [
+        ((), ("api", "auth", "web")),
+        (("auth",), ("auth",)),
+        (("api",), ("api", "auth")),
+        (("backend",), ("api", "auth")),
+        (("web",), ("api", "auth", "web")),
+        (("all", "auth", "all"), ("api", "auth", "web")),
+    ],
+)
+def test_what_is_chosen(names: tuple[str, ...], apps: tuple[str, ...]) -> None:
+    assert chosen(parse(BASE, "devrun.toml")[0], names) == apps
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("apii", "did you mean 'api'?"), ("zzz", "known names: api, auth, web, backend, all")]
+)
+def test_an_unknown_name(name: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan(BASE, choices=Choices((name,)))
+    assert caught.value.message == f"no app or compound is named {name!r}"
+    assert caught.value.hint == hint
+
+
+def test_what_an_app_becomes() -> None:
+    made = plan(
+        '[apps.api]\napp = "api:app"\ncwd = "services/../api"\nopen = true\nuvicorn = { root_path = "/x" }\n',
+        {"/shop/api": None},
+    )
+    app = made.apps["api"]
+    assert (made.name, made.folder, made.stack) == ("shop", FOLDER, "shop-1")
+    assert (app.cwd, app.python, app.open, app.reload) == (FOLDER / "api", OWN, "/", True)
+    assert app.uvicorn == {"root_path": "/x"}
+    assert app.scheme == "http"
+    assert made.env_files[0].path == FOLDER / ".env"
+
+
+def test_open_and_reload() -> None:
+    made = plan(
+        '[apps.a]\napp = "a:app"\nopen = "/docs"\n[apps.b]\napp = "a:app"\nopen = false\nreload = false\n',
+        choices=Choices(reload=True),
+    )
+    assert [app.open for app in made.apps.values()] == ["/docs", None]
+    assert [app.reload for app in made.apps.values()] == [True, False]
+    assert not plan('[apps.a]\napp = "a:app"\n', choices=Choices(reload=False)).apps["a"].reload
+
+
+def test_tls_shows_in_the_url() -> None:
+    made = plan('[apps.a]\napp = "a:app"\nuvicorn = { ssl_certfile = "c.pem" }\n')
+    assert made.apps["a"].scheme == "https"
+    endpoint = Endpoint("a", "::1", 80, "https")
+    assert (endpoint.url, endpoint.ws_url) == ("https://[::1]:80", "wss://[::1]:80")
+    assert Endpoint("a", "127.0.0.1", 80).ws_url == "ws://127.0.0.1:80"
+
+
+@pytest.mark.parametrize(
+    ("there", "environ", "python"),
+    [
+        ([], {}, OWN),
+        (["/shop/.venv/bin/python"], {}, "/shop/.venv/bin/python"),
+        (["/shop/.venv/bin/python", "/v/bin/python"], {"VIRTUAL_ENV": "/v"}, "/v/bin/python"),
+        (["/shop/api/.venv/bin/python", "/v/bin/python"], {"VIRTUAL_ENV": "/v"}, "/shop/api/.venv/bin/python"),
+        (["/shop/.venv/bin/python"], {"VIRTUAL_ENV": "/gone"}, "/shop/.venv/bin/python"),
+    ],
+)
+def test_which_interpreter(there: list[str], environ: dict[str, str], python: str | Path) -> None:
+    files: dict[str, str | None | Exception] = {"/shop/api": None, **dict.fromkeys(there, "")}
+    made = plan('[apps.api]\napp = "a:app"\ncwd = "api"\n', files, environ)
+    assert made.apps["api"].python == Path(python)
+
+
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [
+        ("env/bin/python", "/shop/api/env/bin/python"),
+        ("env/bin/python", "/shop/env/bin/python"),
+        ("/opt/python", "/opt/python"),
+        ("python3.12", "/two/python3.12"),
+    ],
+)
+def test_a_named_interpreter(named: str, there: str) -> None:
+    text = f'[apps.api]\napp = "a:app"\ncwd = "api"\npython = "{named}"\n'
+    made = plan(text, {"/shop/api": None, there: ""}, {"PATH": "/one::/two"})
+    assert made.apps["api"].python == Path(there)
+
+
+def test_all_that_is_missing_is_told_at_once_with_its_line() -> None:
+    text = """[defaults]
+env_file = "shared.env"
+[apps.api]
+app = "a:app"
+cwd = "gone"
+python = "gone/python"
+env = { A = "${env:UNSET}" }
+[apps.b]
+app = "a:app"
+env_file = ["one.env", "two.env"]
+[[dotenv]]
+vars = { B = "${env:UNSET}" }
+"""
+    bad = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    assert mistakes(text, {"/shop/one.env": bad, "/shop/two.env": PermissionError(13, "Permission denied")}) == [
+        "devrun.toml:2: apps.api.env_file: shared.env cannot be read: No such file or directory; "
+        "expected a file, relative to cwd",
+        "devrun.toml:5: apps.api.cwd: no such folder: gone; expected a folder, relative to the project",
+        "devrun.toml:6: apps.api.python: no such interpreter: gone/python; "
+        "expected a path relative to the app's cwd or the project, or a command on PATH",
+        "devrun.toml:7: apps.api.env.A: '${env:UNSET}' is not set; expected 'UNSET' in the environment of devrun",
+        "devrun.toml:10: apps.b.env_file: one.env cannot be read: it is not UTF-8; expected a file, relative to cwd",
+        "devrun.toml:10: apps.b.env_file: two.env cannot be read: Permission denied; expected a file, relative to cwd",
+        "devrun.toml:12: dotenv.0.vars.B: '${env:UNSET}' is not set; expected 'UNSET' in the environment of devrun",
+    ]
+
+
+def test_the_environment_of_an_app() -> None:
+    text = """
+[apps.api]
+app = "a:app"
+env_file = ["one.env", "two.env"]
+env = { MINE = "env", AUTH = "${auth.url}/v1", OUTER = "${env:HOME}" }
+[apps.auth]
+app = "a:app"
+"""
+    files = {"/shop/one.env": "MINE=file\nFILE=one\nAPI_HOST=mine\nNOTHING\n", "/shop/two.env": "FILE='${two}'\n"}
+    made = plan(text, files, {"HOME": "/home/me", "AUTH_PORT": "1", "PYTHONUNBUFFERED": ""})
+    endpoints = {name: Endpoint(name, "127.0.0.1", port) for name, port in (("api", 80), ("auth", 81))}
+    assert environment(made, made.apps["api"], endpoints) == {
+        "HOME": "/home/me",
+        "PYTHONUNBUFFERED": "",
+        "API_URL": "http://127.0.0.1:80",
+        "API_HOST": "mine",
+        "API_PORT": "80",
+        "AUTH_URL": "http://127.0.0.1:81",
+        "AUTH_HOST": "127.0.0.1",
+        "AUTH_PORT": "81",
+        "DEVRUN": "1",
+        "DEVRUN_APP": "api",
+        "DEVRUN_STACK": "shop-1",
+        "FILE": "${two}",
+        "MINE": "env",
+        "AUTH": "http://127.0.0.1:81/v1",
+        "OUTER": "/home/me",
+    }
+    assert environment(made, made.apps["auth"], endpoints)["DEVRUN_APP"] == "auth"
+
+
+def test_what_goes_into_an_env_file() -> None:
+    text = (
+        BASE
+        + """
+[[dotenv]]
+path = "web/.env.local"
+prefix = "VITE_"
+only = ["api"]
+vars = { BASE = "${api.url}/v1", WEB = "${web.url}" }
+keep = true
+"""
+    )
+    made = plan(text, choices=Choices(("backend",)))
+    (file,) = made.env_files
+    assert (file.path, file.keep) == (FOLDER / "web/.env.local", True)
+    endpoints = {name: Endpoint(name, "127.0.0.1", port) for name, port in (("api", 80), ("auth", 81))}
+    assert env_file_variables(made, file, endpoints) == {
+        "VITE_API_URL": "http://127.0.0.1:80",
+        "VITE_API_HOST": "127.0.0.1",
+        "VITE_API_PORT": "80",
+        "BASE": "http://127.0.0.1:80/v1",
+    }
