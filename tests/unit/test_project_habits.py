@@ -79,12 +79,20 @@ def test_every_module_says_what_it_owns() -> None:
     assert [str(path) for path in silent] == []
 
 
+def ci_steps() -> set[str]:
+    return set(re.findall(r'^step "[^"]+" (.+)$', (TOP / ".ci" / "run").read_text(), re.MULTILINE))
+
+
+def test_the_test_command_of_the_readme_is_that_of_ci() -> None:
+    command = re.search(r"\.venv/bin/(python -m pytest.*)$", (TOP / "README.md").read_text(), re.MULTILINE)
+    assert command is not None
+    assert command[1] in ci_steps()
+
+
 def test_hooks_run_the_commands_of_ci() -> None:
-    ci = (TOP / ".ci" / "run").read_text()
-    steps = set(re.findall(r'^step "[^"]+" (.+)$', ci, re.MULTILINE))
     hooks = re.findall(r"^ +entry: (.+)$", (TOP / ".pre-commit-config.yaml").read_text(), re.MULTILINE)
     assert hooks
-    assert set(hooks) <= steps
+    assert set(hooks) <= ci_steps()
 
 
 def test_the_workflow_runs_ci_on_every_supported_python() -> None:
