@@ -19,7 +19,7 @@ import msgspec
 from devrun import variables
 from devrun.config import App, ProjectConfig
 from devrun.errors import ConfigError, Mistake, UsageError
-from devrun.parse import Places
+from devrun.places import KeyPath, Places
 from devrun.plan import AppPlan, Endpoint, EnvFilePlan, Plan
 from devrun.variables import expand, injected
 
@@ -70,7 +70,7 @@ def make_plan(source: Source, choices: Choices, host: Host, stack: str) -> Plan:
     apps = {name: planner.app(name, choices) for name in chosen(source.config, choices.names)}
     env_files = tuple(planner.env_file(index) for index in range(len(source.config.dotenv)))
     if planner.mistakes:
-        raise ConfigError(planner.mistakes)
+        raise ConfigError(tuple(dict.fromkeys(planner.mistakes)))  # one in [defaults] is met in every app
     return Plan(
         name=source.config.name or source.file.parent.name or "devrun",
         folder=source.file.parent,
@@ -178,10 +178,10 @@ class _Planner:
         self._check_texts(("dotenv", index, "vars"), file.vars)
         return EnvFilePlan(self._folder / file.path, file.prefix, file.only, file.vars, file.keep)
 
-    def _mistake(self, key: tuple[str | int, ...], found: str, expected: str) -> None:
-        self.mistakes.append(Mistake(self._file.name, self._places.line(key), ".".join(map(str, key)), found, expected))
+    def _mistake(self, key: KeyPath, found: str, expected: str) -> None:
+        self.mistakes.append(self._places.mistake(key, found, expected))
 
-    def _check_texts(self, key: tuple[str | int, ...], texts: Mapping[str, str]) -> None:
+    def _check_texts(self, key: KeyPath, texts: Mapping[str, str]) -> None:
         """What needs the environment of this machine; the rest of a template was checked when it was read."""
         for variable, text in texts.items():
             for problem in variables.problems(text, self._config.apps, self._host.environ):

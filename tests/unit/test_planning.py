@@ -171,7 +171,7 @@ vars = { B = "${env:UNSET}" }
 """
     bad = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
     assert mistakes(text, {"/shop/one.env": bad, "/shop/two.env": PermissionError(13, "Permission denied")}) == [
-        "devrun.toml:2: apps.api.env_file: shared.env cannot be read: No such file or directory; "
+        "devrun.toml:2: defaults.env_file: shared.env cannot be read: No such file or directory; "
         "expected a file, relative to cwd",
         "devrun.toml:5: apps.api.cwd: no such folder: gone; expected a folder, relative to the project",
         "devrun.toml:6: apps.api.python: no such interpreter: gone/python; "
