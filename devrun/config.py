@@ -6,77 +6,77 @@ these types; ``devrun.schema`` turns the types into JSON Schema.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import NODEFAULT, Meta, Struct, defstruct, field
+from msgspec.structs import FieldInfo, fields
 
-NAME_PATTERN = "^[a-z][a-z0-9_-]*$"
-
-Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
-Port = Annotated[int, Meta(ge=0, le=65535)]
-
-
-class UvicornSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Settings that are handed to uvicorn as they are: all of ``uvicorn.Config`` but sockets, reload and workers."""
-
-    # filled in by devrun.config's author: one optional field a setting
+from devrun.kinds import Host, ImportString, Name, Port, Text, UrlPath, Variable
+from devrun.uvicorn_settings import UvicornSettings
 
 
 class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One ASGI application, served by uvicorn on a port of its own."""
 
-    app: Annotated[str, Meta(description="Import string as uvicorn takes it: module:attribute.")]
+    app: Annotated[ImportString, Meta(description="Import string as uvicorn takes it: module:attribute.")]
     factory: Annotated[bool, Meta(description="`app` is a function that returns the application.")] = False
     cwd: Annotated[
-        str | None,
+        Text | None,
         Meta(description="Working directory and first entry of sys.path; default: the project folder."),
     ] = None
     python: Annotated[
-        str | None,
+        Text | None,
         Meta(
-            description="Interpreter; default: .venv in cwd, then $VIRTUAL_ENV, then .venv in the project, then devrun's."
+            description="Interpreter; default: cwd's .venv, else $VIRTUAL_ENV, else the project's .venv, else devrun's."
         ),
     ] = None
     port: Annotated[
         Port | Literal["sticky"],
         Meta(description='0: a free port at each up; "sticky": the last one if it is free; else exactly this port.'),
     ] = 0
-    host: Annotated[str, Meta(description="Address to listen on; 127.0.0.1 also listens on ::1 where there is IPv6.")] = (
-        "127.0.0.1"
-    )
-    env: Annotated[dict[str, str], Meta(description="Environment variables; ${NAME.url} and the like are filled in.")] = (
-        field(default_factory=dict)
-    )
-    env_file: Annotated[
-        str | tuple[str, ...], Meta(description="Env file or files to read; a later file wins.")
-    ] = ()
+    host: Annotated[
+        Host, Meta(description="Address to listen on; 127.0.0.1 also listens on ::1 where there is IPv6.")
+    ] = "127.0.0.1"
+    env: Annotated[
+        dict[Variable, str], Meta(description="Environment variables; ${NAME.url} and the like are filled in.")
+    ] = {}
+    env_file: Annotated[Text | tuple[Text, ...], Meta(description="Env file or files to read; a later file wins.")] = ()
     watch: Annotated[
-        tuple[str, ...], Meta(description="Folders and patterns to watch besides the files that the app imports.")
+        tuple[Text, ...], Meta(description="Folders and patterns to watch besides the files that the app imports.")
     ] = ()
-    ignore: Annotated[tuple[str, ...], Meta(description="Patterns of files whose change restarts nothing.")] = ()
+    ignore: Annotated[tuple[Text, ...], Meta(description="Patterns of files whose change restarts nothing.")] = ()
     depends_on: Annotated[tuple[Name, ...], Meta(description="Apps that must be ready before this one starts.")] = ()
-    health: Annotated[
-        str | None, Meta(description="Path that answers 2xx when the app is ready.", pattern="^/")
-    ] = None
+    health: Annotated[UrlPath | None, Meta(description="Path that answers 2xx when the app is ready.")] = None
     reload: Annotated[bool, Meta(description="Restart the app when a file that it loaded changes.")] = True
     grace: Annotated[float, Meta(description="Seconds for requests in flight at a reload or stop.", ge=0, le=600)] = 1.0
     open: Annotated[
-        bool | str, Meta(description="Open the URL in a browser when first ready; a text is the path to open.")
+        bool | UrlPath, Meta(description="Open the URL in a browser when first ready; a text is the path to open.")
     ] = False
     uvicorn: Annotated[UvicornSettings, Meta(description="Settings handed to uvicorn.")] = field(
         default_factory=UvicornSettings
     )
 
 
+MERGED = ("env", "uvicorn")
+"""Keys of an app whose tables are merged with those of ``[defaults]``; of all others the app's own wins whole."""
+
+
 class EnvFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One generated env file (``[[dotenv]]``)."""
 
-    path: Annotated[str, Meta(description="The file, relative to the project folder.")] = ".env"
-    prefix: Annotated[str, Meta(description="Put in front of every name: VITE_ gives VITE_API_URL.")] = ""
+    path: Annotated[Text, Meta(description="The file, relative to the project folder.")] = ".env"
+    prefix: Annotated[
+        str,
+        Meta(
+            description="Put in front of every name: VITE_ gives VITE_API_URL.",
+            pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
+            extra={"expected": "the beginning of a variable name, such as 'VITE_'"},
+        ),
+    ] = ""
     only: Annotated[tuple[Name, ...] | None, Meta(description="Which endpoints; default: all.")] = None
-    vars: Annotated[dict[str, str], Meta(description="More variables; ${NAME.url} and the like are filled in.")] = field(
-        default_factory=dict
-    )
+    vars: Annotated[
+        dict[Variable, str], Meta(description="More variables; ${NAME.url} and the like are filled in.")
+    ] = {}
     keep: Annotated[bool, Meta(description="Leave the block in the file when the stack goes down.")] = False
 
 
@@ -85,17 +85,54 @@ class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     engine: Annotated[Literal["auto", "fork", "spawn"], Meta(description="How a worker is started.")] = "auto"
     preload: Annotated[
-        Literal["auto", "off"] | tuple[str, ...], Meta(description="Modules that the fork server imports.")
+        Literal["auto", "off"] | tuple[Text, ...], Meta(description="Modules that the fork server imports.")
     ] = "auto"
+
+
+Members = Annotated[tuple[Name, ...], Meta(min_length=1, extra={"expected": "a list of one name or more"})]
 
 
 class ProjectConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole devrun.toml, with ``[defaults]`` already merged into every app."""
 
-    name: Annotated[str | None, Meta(description="Name of the stack; default: the folder's name.", min_length=1)] = None
-    apps: Annotated[dict[Name, App], Meta(description="The ASGI applications.", min_length=1)]
+    name: Annotated[
+        Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]+$", extra={"expected": "a name on one line"})] | None,
+        Meta(description="Name of the stack; default: the folder's name."),
+    ] = None
+    apps: Annotated[
+        dict[Name, App],
+        Meta(description="The ASGI applications.", min_length=1, extra={"expected": "at least one table [apps.NAME]"}),
+    ]
     dotenv: Annotated[tuple[EnvFile, ...], Meta(description="The env files to write; default: .env.")] = (EnvFile(),)
-    compounds: Annotated[dict[Name, tuple[Name, ...]], Meta(description="Named groups for `devrun up NAME`.")] = field(
-        default_factory=dict
-    )
+    compounds: Annotated[dict[Name, Members], Meta(description="Named groups for `devrun up NAME`.")] = {}
     reload: Annotated[Reload, Meta(description="How reloads work.")] = field(default_factory=Reload)
+
+
+NOT_YET = ("commands", "external")
+"""Tables of the file format that this version does not know what to do with."""
+
+
+def file_type() -> type[Struct]:
+    """Return the type of a devrun.toml as it is written: with ``[defaults]``, and so with no required key in an app."""
+    app: Any = defstruct(
+        "App", [_field(info, optional=True) for info in fields(App)], kw_only=True, forbid_unknown_fields=True
+    )
+    known = {info.name: info for info in fields(ProjectConfig)}
+    defaults = Meta(description="Keys for the apps that do not set them; env and uvicorn are merged key by key.")
+    changed: list[_Field] = [
+        ("apps", Annotated[dict[Name, app], *known.pop("apps").type.__metadata__], field()),
+        ("defaults", Annotated[app, defaults], None),
+    ]
+    rest = [_field(info) for info in known.values()]
+    return defstruct("File", [*changed, *rest], kw_only=True, forbid_unknown_fields=True)
+
+
+_Field = tuple[str, Any, Any]
+
+
+def _field(info: FieldInfo, *, optional: bool = False) -> _Field:
+    if info.default_factory is not NODEFAULT:
+        return info.name, info.type, field(default_factory=info.default_factory)
+    if info.default is NODEFAULT:
+        return info.name, info.type, None if optional else field()
+    return info.name, info.type, field(default=info.default)

@@ -1,0 +1,13 @@
+"""``devrun schema``: prints the JSON Schema of devrun.toml."""
+
+from __future__ import annotations
+
+import click
+
+from devrun.schema import schema_text
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of devrun.toml, for editors and other tools."""
+    click.echo(schema_text(), nl=False)

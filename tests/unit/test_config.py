@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import msgspec
+import pytest
+import uvicorn.config
+from msgspec.structs import fields
+
+from devrun.config import App, EnvFile, ProjectConfig, Reload, file_type
+from devrun.uvicorn_settings import ELSEWHERE, UvicornSettings
+
+NEWEST_KNOWN = (0, 54)
+"""The newest uvicorn whose settings were looked through."""
+
+PARAMETERS = inspect.signature(uvicorn.Config).parameters
+OURS = {info.name for info in fields(UvicornSettings)}
+
+
+def test_every_setting_of_the_installed_uvicorn_has_a_place() -> None:
+    new = set(PARAMETERS) - OURS - set(ELSEWHERE)
+    assert not new, f"uvicorn {uvicorn.__version__} has new settings: put each into UvicornSettings or ELSEWHERE"
+
+
+def test_no_setting_is_made_up() -> None:
+    if tuple(map(int, uvicorn.__version__.split(".")[:2])) < NEWEST_KNOWN:
+        pytest.skip("an older uvicorn has fewer settings")
+    assert set(PARAMETERS) >= OURS
+    assert set(PARAMETERS) | {"app_dir"} >= set(ELSEWHERE)  # app_dir is of uvicorn.run and the command line
+    assert not OURS & set(ELSEWHERE)
+
+
+@pytest.mark.parametrize("name", sorted(OURS & set(PARAMETERS)))
+def test_uvicorns_own_default_is_accepted(name: str) -> None:
+    default = PARAMETERS[name].default
+    if default is None or name == "log_config":  # not to be said in TOML; a dict
+        return
+    settings = msgspec.convert({name: default}, UvicornSettings)
+    assert msgspec.to_builtins(settings) == {name: default}
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("loop", getattr(uvicorn.config, "LOOP_FACTORIES", None) or getattr(uvicorn.config, "LOOP_SETUPS", ())),
+        ("http", uvicorn.config.HTTP_PROTOCOLS),
+        ("ws", uvicorn.config.WS_PROTOCOLS),
+        ("lifespan", uvicorn.config.LIFESPAN),
+        ("interface", uvicorn.config.INTERFACES),
+        ("log_level", uvicorn.config.LOG_LEVELS),
+    ],
+)
+def test_every_name_that_uvicorn_knows_is_accepted(name: str, known: Any) -> None:
+    assert list(known)
+    for value in known:
+        msgspec.convert({name: value}, UvicornSettings)
+
+
+def test_set_settings_reach_uvicorn_as_they_are() -> None:
+    written = {"headers": [["x-dev", "run"]], "root_path": "/api", "log_level": "debug", "ws_ping_interval": 5}
+    settings = msgspec.to_builtins(msgspec.convert(written, UvicornSettings))
+    config = uvicorn.Config("shop.main:app", **settings)
+    assert (config.root_path, config.log_level, config.ws_ping_interval) == ("/api", "debug", 5.0)
+    assert [tuple(pair) for pair in config.headers] == [("x-dev", "run")]
+
+
+def test_the_types_are_frozen_and_refuse_unknown_keys() -> None:
+    for struct in (App, EnvFile, ProjectConfig, Reload, UvicornSettings):
+        assert struct.__struct_config__.frozen
+        assert struct.__struct_config__.forbid_unknown_fields
+    assert file_type().__struct_config__.forbid_unknown_fields
+
+
+def test_the_file_has_every_key_of_the_config_and_defaults_every_key_of_an_app() -> None:
+    written = {info.name: info for info in fields(file_type())}
+    assert set(written) == {info.name for info in fields(ProjectConfig)} | {"defaults"}
+    defaults = written["defaults"].type.__origin__
+    assert [info.name for info in fields(defaults)] == [info.name for info in fields(App)]
+    assert not any(info.required for info in fields(defaults))
