@@ -16,13 +16,13 @@ _PART = r"[^\x00-\x20\x7f:./\\]+"
 _IMPORT = rf"{_PART}(\.{_PART})*:{_PART}(\.{_PART})*"
 
 # `extra` is for messages: `expected` says in words what a pattern asks, `names` are the words to suggest from.
-Name = Annotated[
-    str, Meta(pattern=NAME_PATTERN, extra={"expected": "a name: a lower-case letter, then a-z, 0-9, _ or -"})
-]
-Variable = Annotated[
-    str,
-    Meta(pattern=VARIABLE_PATTERN, extra={"expected": "a variable name: A-Z, a-z, 0-9 and _, no digit in front"}),
-]
+# (Not for the kinds of keys: msgspec before 0.22 would leave their patterns out of the JSON Schema.)
+Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
+Variable = Annotated[str, Meta(pattern=VARIABLE_PATTERN)]
+KEY_WORDS = {
+    NAME_PATTERN: "a name: a lower-case letter, then a-z, 0-9, _ or -",
+    VARIABLE_PATTERN: "a variable name: A-Z, a-z, 0-9 and _, no digit in front",
+}
 Text = Annotated[str, Meta(min_length=1)]
 ImportString = Annotated[
     str, Meta(pattern=f"^{_IMPORT}$", extra={"expected": "an import string module:attribute, such as 'shop.main:app'"})

@@ -14,7 +14,7 @@ from typing import Any, cast
 from msgspec import inspect as types
 
 from devrun.config import NOT_YET
-from devrun.kinds import LARGEST
+from devrun.kinds import KEY_WORDS, LARGEST
 from devrun.places import KeyPath
 from devrun.uvicorn_settings import ELSEWHERE
 
@@ -175,6 +175,8 @@ def expected(kind: types.Type) -> str:
             return f"a whole number{_range(number)}"
         case types.FloatType() as number:
             return f"a number{_range(number)}"
+        case types.StrType(pattern=str() as pattern):
+            return KEY_WORDS[pattern]
         case types.StrType(min_length=least):
             return "a string that is not empty" if least else "a string"
         case types.VarTupleType(item_type=item):

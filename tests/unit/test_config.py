@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 import uvicorn.config
+from msgspec import inspect as types
 from msgspec.structs import fields
 
 from devrun.config import App, EnvFile, ProjectConfig, Reload, file_type
+from devrun.kinds import KEY_WORDS
 from devrun.uvicorn_settings import ELSEWHERE, UvicornSettings
 
 NEWEST_KNOWN = (0, 54)
@@ -78,3 +80,25 @@ def test_the_file_has_every_key_of_the_config_and_defaults_every_key_of_an_app()
     defaults = written["defaults"].type.__origin__
     assert [info.name for info in fields(defaults)] == [info.name for info in fields(App)]
     assert not any(info.required for info in fields(defaults))
+
+
+def test_every_pattern_has_words_for_messages() -> None:
+    def bare_patterns(kind: Any) -> list[str]:
+        match kind:
+            case types.Metadata():
+                return [] if (kind.extra or {}).get("expected") else bare_patterns(kind.type)
+            case types.StrType(pattern=str() as pattern):
+                return [pattern]
+            case types.StructType():
+                inner: list[Any] = [info.type for info in kind.fields]
+            case types.DictType():
+                inner = [kind.key_type, kind.value_type]
+            case types.UnionType():
+                inner = list(kind.types)
+            case types.VarTupleType():
+                inner = [kind.item_type]
+            case _:
+                inner = []
+        return [pattern for one in inner for pattern in bare_patterns(one)]
+
+    assert set(bare_patterns(types.type_info(file_type()))) == set(KEY_WORDS)
