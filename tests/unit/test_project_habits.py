@@ -83,6 +83,15 @@ def ci_steps() -> set[str]:
     return set(re.findall(r'^step "[^"]+" (.+)$', (TOP / ".ci" / "run").read_text(), re.MULTILINE))
 
 
+def test_a_pure_module_is_kept_pure_and_fully_covered() -> None:
+    contracts = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
+    pure = {*contracts["pure-core"]["source_modules"], *contracts["render-only"]["source_modules"]}
+    listed = re.search(r'^pure="([^"]+)"', (TOP / ".ci" / "run").read_text(), re.MULTILINE)
+    assert listed is not None
+    covered = {path.removesuffix(".py").replace("/", ".") for path in listed[1].split()}
+    assert {name for name in covered if ".child." not in name} == pure
+
+
 def test_the_test_command_of_the_readme_is_that_of_ci() -> None:
     command = re.search(r"\.venv/bin/(python -m pytest.*)$", (TOP / "README.md").read_text(), re.MULTILINE)
     assert command is not None
