@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class Guard:
 
 
 @contextmanager
-def guarded(mark: str) -> Iterator[Guard]:
+def guarded(mark: str) -> Generator[Guard]:
     """Run a guard; ``mark`` is a NAME=VALUE that every process of the stack has in its environment."""
     guard = Guard(mark)
     try:

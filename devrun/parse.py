@@ -20,8 +20,12 @@ from devrun.places import KeyPath, Places, scan
 __all__ = ["KeyPath", "Places", "load", "parse"]
 
 
-def load(path: Path) -> tuple[ProjectConfig, Places]:
-    """Read a devrun.toml: UTF-8, with or without a byte order mark. Raises ConfigError."""
+def load(path: Path, name: str | None = None) -> tuple[ProjectConfig, Places]:
+    """Read a devrun.toml: UTF-8, with or without a byte order mark. ``name``: the file's in messages.
+
+    Raises ConfigError.
+    """
+    name = _named(path.name if name is None else name)
     try:
         # A pipe or a device of this name would be read for ever.
         if not stat.S_ISREG(path.stat().st_mode):
@@ -36,8 +40,8 @@ def load(path: Path) -> tuple[ProjectConfig, Places]:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         found = f"not UTF-8: byte 0x{error.object[error.start]:02x}"
-        raise ConfigError([Mistake(_named(path.name), line, "", found, "a file in UTF-8")]) from None
-    return parse(text, _named(path.name))
+        raise ConfigError([Mistake(name, line, "", found, "a file in UTF-8")]) from None
+    return parse(text, name)
 
 
 def parse(text: str, file: str) -> tuple[ProjectConfig, Places]:

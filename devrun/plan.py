@@ -30,7 +30,7 @@ class AppPlan:
     reload: bool
     grace: float
     open: str | None
-    uvicorn: Mapping[str, object] = field(default_factory=dict)
+    uvicorn: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def scheme(self) -> str:

@@ -63,7 +63,7 @@ def kill(pid: int) -> bool:
 
 def marked_processes(mark: bytes) -> list[int]:
     """Return the living processes whose environment bears the mark; none where /proc does not show it."""
-    found = []
+    found: list[int] = []
     try:
         names = os.listdir("/proc")
     except OSError:

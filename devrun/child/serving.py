@@ -142,12 +142,12 @@ def recording(base: Any) -> Any:
                     raise
 
             self.config.loaded_app = recorded
-            await super().main()
+            await base.main(self)
 
         async def send(self, message: Any) -> None:
             if message["type"] == "lifespan.startup.failed":
                 self.message = message.get("message") or ""
-            await super().send(message)
+            await base.send(self, message)
 
     return Recording if hasattr(base, "main") else base
 
@@ -202,16 +202,11 @@ class Server(uvicorn.Server):
         """uvicorn's shutdown without its fixed sleeps; the launcher kills what outlives ``grace``."""
         now = self._loop.time()
         deadline = now + max(self.grace - LIFESPAN_SHARE, self.grace / 2)
-        for server in self.servers:
-            server.close()
-        for sock in sockets or []:
-            sock.close()
+        await self._stop_accepting(sockets or [])
         state = self.server_state
         told: set[Any] = set()
         self._tell_connections(told, patient=True)
         await self.config.streams.end()  # type: ignore[attr-defined]
-        for _ in range(4):  # what asyncio has accepted becomes a connection some turns of the loop later
-            await asyncio.sleep(0)
         # uvicorn tells nobody when the sets become empty
         while (state.connections or state.tasks) and not self.force_exit and self._loop.time() < deadline:
             await asyncio.sleep(POLL_SECONDS)
@@ -220,6 +215,22 @@ class Server(uvicorn.Server):
             task.cancel()
         if not self.force_exit:
             await self.lifespan.shutdown()
+
+    async def _stop_accepting(self, sockets: list[socket.socket]) -> None:
+        """Accept no more, and lose nothing that was accepted.
+
+        ``Server.close`` of asyncio forgets a connection that was accepted in the same turn of the loop: its client
+        would wait for ever. So the listeners are no longer looked at first, and closed some turns later.
+        """
+        for sock in sockets:
+            with contextlib.suppress(Exception):  # uvloop looks at its listeners itself, and loses none
+                self._loop.remove_reader(sock.fileno())
+        for _ in range(4):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        for sock in sockets:
+            sock.close()
 
     def _tell_connections(self, told: set[Any], patient: bool) -> None:
         """Close idle connections, let busy ones finish; with patience, hear out those that said nothing yet.

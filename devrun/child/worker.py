@@ -12,7 +12,7 @@ runs at import, because ``multiprocessing`` may import the main module again in 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import json
 import os
 import signal
@@ -22,12 +22,14 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PACKAGE = "_devrun_child"
 
 
 class Channel:
     """The JSON lines between worker and launcher."""
 
     def __init__(self, sock: socket.socket) -> None:
+        sock.set_inheritable(False)  # not a child process of the app's to speak here
         self._sock = sock
         self._buffer = b""
 
@@ -70,21 +72,16 @@ def die_with_launcher() -> NoReturn:
 
 
 def sibling(name: str) -> ModuleType:
-    """Load a module of this folder without leaving the folder on ``sys.path`` for the app to see."""
-    full = "_devrun_child_" + name
-    if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, os.path.join(HERE, name + ".py"))
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[full] = module
-        spec.loader.exec_module(module)
-    return sys.modules[full]
+    """Import a module of this folder, as part of a package that the app cannot meet on ``sys.path``."""
+    if PACKAGE not in sys.modules:
+        package = sys.modules[PACKAGE] = ModuleType(PACKAGE)
+        package.__path__ = [HERE]
+    return importlib.import_module(f"{PACKAGE}.{name}")
 
 
 def main() -> None:
     """Read the order, then serve the app, or the page that says why it cannot be served."""
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
-    channel._sock.set_inheritable(False)
     if sys.path and os.path.realpath(sys.path[0]) == os.path.realpath(HERE):
         del sys.path[0]
     order = channel.receive()
@@ -126,7 +123,7 @@ def serve(order: dict[str, Any], channel: Channel, sockets: list[socket.socket])
         channel.send(**{"is": "loaded", "files": files})
 
     try:
-        import uvicorn  # noqa: F401
+        importlib.import_module("uvicorn")
     except ImportError as exc:
         report(loading.awaited(order["app"]))
         return missing_uvicorn(exc)
@@ -140,7 +137,7 @@ def serve(order: dict[str, Any], channel: Channel, sockets: list[socket.socket])
         return None
     if isinstance(problem, serving.SetupProblem):
         return setup_failure(str(problem))
-    failure: dict[str, Any] = sibling("broken").describe(serving.culprit(problem), own)
+    failure: dict[str, Any] = sibling("failure").describe(serving.culprit(problem), own)
     failure["kind"] = "startup" if isinstance(problem, serving.StartupProblem) else "import"
     return serving.refine(failure, problem)  # type: ignore[no-any-return]
 
@@ -157,19 +154,23 @@ def setup_failure(summary: str) -> dict[str, Any]:
 
 
 def serve_page(order: dict[str, Any], channel: Channel, sockets: list[socket.socket], failure: dict[str, Any]) -> None:
-    """Answer 503 with the failure until a signal comes: no lifespan has begun, so there is nothing to wind down."""
+    """Answer 503 with the failure until a signal comes, and finish what is being answered then."""
     import asyncio
 
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, signal.SIG_DFL)
     broken = sibling("broken")
     # Not the app's event loop policy: it may be what is broken.
     loop = asyncio.SelectorEventLoop()
     asyncio.set_event_loop(loop)
     loop.add_reader(channel.fileno(), channel.poll)
-    loop.run_until_complete(
+    serving = loop.create_task(
         broken.serve(sockets, failure, app=order["name"], token=order["token"], ssl_context=page_tls(order))
     )
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        loop.run_until_complete(serving)
+    # Threads that the app left behind must not hold the process, and no lifespan has begun that would have to end.
+    os._exit(0)
 
 
 def page_tls(order: dict[str, Any]) -> Any:

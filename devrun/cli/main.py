@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from devrun import __version__
-from devrun.errors import DevrunError
+from devrun.errors import ConfigError, DevrunError
 
 COMMANDS = {"up": "devrun.cli.up", "check": "devrun.cli.check", "schema": "devrun.cli.schema"}
 
@@ -63,7 +63,8 @@ def complain(error: DevrunError) -> None:
     """Say on standard error what is wrong and what to do about it."""
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     red, dim, plain = ("\x1b[1;31m", "\x1b[2m", "\x1b[0m") if colour else ("", "", "")
-    lines = error.message.splitlines() or [""]
-    print(f"{red}error:{plain} {lines[0]}", *lines[1:], sep="\n", file=sys.stderr)
+    # The mistakes of a config begin with file:line, which problem matchers look for at the start of a line.
+    label = "" if isinstance(error, ConfigError) else f"{red}error:{plain} "
+    print(f"{label}{error.message}", file=sys.stderr)
     if error.hint:
         print(f"{dim}hint: {error.hint}{plain}", file=sys.stderr)

@@ -28,7 +28,8 @@ class LocalDisk:
 
 def read_plan(project: Project, choices: Choices) -> Plan:
     """Return what this project runs on this machine. Raises ConfigError or UsageError."""
-    config, places = load(project.config)
+    # Relative to where the person is: terminals and editors make `file:line` of it to click on.
+    config, places = load(project.config, os.path.relpath(project.config))
     host = Host(os.environ, LocalDisk(), Path(sys.executable))
     name = config.name or project.folder.name
     return make_plan(Source(config, places, project.config), choices, host, f"{name}-{secrets.token_hex(4)}")

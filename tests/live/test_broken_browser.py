@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devrun.child import broken
 from tests.driver import DEADLINE, clean_environ
 
 if TYPE_CHECKING:
@@ -33,12 +32,10 @@ pytestmark = [
 ]
 
 SERVE_PAGE = """
-import asyncio, importlib.util, json, socket, sys
-spec = importlib.util.spec_from_file_location("broken", sys.argv[1])
-broken = sys.modules["broken"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(broken)
-failure, token = json.loads(sys.argv[3])
-asyncio.run(broken.serve([socket.socket(fileno=int(sys.argv[2]))], failure, app="api", token=token))
+import asyncio, json, socket, sys
+from devrun.child import broken
+failure, token = json.loads(sys.argv[2])
+asyncio.run(broken.serve([socket.socket(fileno=int(sys.argv[1]))], failure, app="api", token=token))
 """
 SERVE_APP = """
 import socket, sys, uvicorn
@@ -52,7 +49,7 @@ async def app(scope, receive, send):
         await send({"type": "http.response.start", **start})
         await send({"type": "http.response.body", "body": body})
 server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
-server.run(sockets=[socket.socket(fileno=int(sys.argv[2]))])
+server.run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 """
 
 
@@ -86,7 +83,7 @@ class Turns:
     def _take(self, script: str, *args: str) -> None:
         self.end()
         fd = self.sock.fileno()
-        command = [sys.executable, "-c", script, broken.__file__, str(fd), *args]
+        command = [sys.executable, "-c", script, str(fd), *args]
         self._process = subprocess.Popen(command, pass_fds=[fd], env=clean_environ())
 
 

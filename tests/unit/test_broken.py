@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from devrun.child import broken
+from devrun.child import failure as failures
+from devrun.child import page
+from devrun.child import request as request_
 
 CHROME = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 Own = Callable[[str], bool]
@@ -86,7 +88,7 @@ def caught(act: Callable[..., object], *args: object) -> BaseException:
     ],
 )
 def test_accept_chooses_the_form(accept: str, expected: str) -> None:
-    assert broken.negotiate(accept) == expected
+    assert request_.negotiate(accept) == expected
 
 
 # --- who may read -------------------------------------------------------------------------------------------------
@@ -106,7 +108,7 @@ def test_accept_chooses_the_form(accept: str, expected: str) -> None:
     ],
 )
 def test_pages_of_this_machine_may_read(origin: str) -> None:
-    assert broken.cors({"origin": origin}) == {
+    assert request_.cors({"origin": origin}) == {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
         "Access-Control-Expose-Headers": "x-devrun-broken, Retry-After",
@@ -140,7 +142,7 @@ def test_pages_of_this_machine_may_read(origin: str) -> None:
     ],
 )
 def test_other_origins_may_not(origin: str) -> None:
-    assert broken.cors({"origin": origin, "access-control-request-method": "PUT"}) == {}
+    assert request_.cors({"origin": origin, "access-control-request-method": "PUT"}) == {}
 
 
 def test_preflight_allows_what_is_asked_for_and_is_not_kept() -> None:
@@ -149,7 +151,7 @@ def test_preflight_allows_what_is_asked_for_and_is_not_kept() -> None:
         "access-control-request-method": "PATCH",
         "access-control-request-headers": "authorization,x-mine",
     }
-    allowed = broken.cors(asked)
+    allowed = request_.cors(asked)
     assert allowed["Access-Control-Allow-Methods"] == "PATCH"
     assert allowed["Access-Control-Allow-Headers"] == "authorization,x-mine"
     assert allowed["Access-Control-Max-Age"] == "0"
@@ -161,7 +163,7 @@ def test_preflight_allows_what_is_asked_for_and_is_not_kept() -> None:
     + ["192.168.1.5:8000", "8.8.8.8", "[::1]", "[::1]:8000", "[fe80::1]:8000", "[2001:db8::1]"],
 )
 def test_details_are_for_addresses_and_localhost(host: str) -> None:
-    assert broken.may_see_details(host)
+    assert request_.may_see_details(host)
 
 
 @pytest.mark.parametrize(
@@ -177,27 +179,27 @@ def test_details_are_for_addresses_and_localhost(host: str) -> None:
     + ["localhost, example.com", "[::1", "::1", "[evil]", "local host", "1.2.3", "mybox", "localhost:x"],
 )
 def test_details_are_not_for_other_names(host: str) -> None:
-    assert not broken.may_see_details(host)
+    assert not request_.may_see_details(host)
 
 
 # --- parsing ------------------------------------------------------------------------------------------------------
 
 
 def test_parse_reads_a_head() -> None:
-    request = broken.parse(b"POST /a?b HTTP/1.1\r\nHost:x\r\nX-A:  1 \r\nx-a: 2\r\nContent-Length: 12\r\n\r\n")
-    assert request == broken.Request("POST", {"host": "x", "x-a": "1, 2", "content-length": "12"}, 12)
+    request = request_.parse(b"POST /a?b HTTP/1.1\r\nHost:x\r\nX-A:  1 \r\nx-a: 2\r\nContent-Length: 12\r\n\r\n")
+    assert request == request_.Request("POST", {"host": "x", "x-a": "1, 2", "content-length": "12"}, 12)
 
 
 @pytest.mark.parametrize(
     ("header", "body"),
     [
-        (b"Content-Length: 99999999999999", broken._BODY_BYTES),
-        (b"Transfer-Encoding: chunked", broken._BODY_BYTES),
+        (b"Content-Length: 99999999999999", request_.BODY_BYTES),
+        (b"Transfer-Encoding: chunked", request_.BODY_BYTES),
         (b"Content-Length: 0", 0),
     ],
 )
 def test_parse_bounds_the_body(header: bytes, body: int) -> None:
-    assert broken.parse(b"PUT / HTTP/1.1\r\n" + header + b"\r\n\r\n").body == body
+    assert request_.parse(b"PUT / HTTP/1.1\r\n" + header + b"\r\n\r\n").body == body
 
 
 @pytest.mark.parametrize(
@@ -223,16 +225,16 @@ def test_parse_bounds_the_body(header: bytes, body: int) -> None:
 )
 def test_parse_refuses_what_is_not_http(head: bytes) -> None:
     with pytest.raises(ValueError):
-        broken.parse(head)
+        request_.parse(head)
 
 
 # --- the answer ---------------------------------------------------------------------------------------------------
 
 
 def answer(failure: dict[str, Any], head: str, app: str = "api") -> tuple[dict[str, str], str]:
-    source = broken.source_around(failure["file"], failure["line"])
-    request = broken.parse(f"{head}\r\n\r\n".encode("latin-1"))
-    raw = broken._Page(app, "t1", failure, source).answer(request)
+    source = page.source_around(failure["file"], failure["line"])
+    request = request_.parse(f"{head}\r\n\r\n".encode("latin-1"))
+    raw = page.Page(app, "t1", failure, source).answer(request)
     top, _, body = raw.partition(b"\r\n\r\n")
     status, *lines = top.decode("latin-1").split("\r\n")
     return {"status": status, **dict(line.split(": ", 1) for line in lines)}, body.decode("utf-8")
@@ -286,17 +288,17 @@ def test_the_failing_line_is_marked_in_its_context(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["missing.py", "folder", "a\0b", "<string>"])
 def test_unreadable_source_is_left_out(tmp_path: Path, file: str) -> None:
     (tmp_path / "folder").mkdir()
-    assert broken.source_around(str(tmp_path / file), 1) == ()
+    assert page.source_around(str(tmp_path / file), 1) == ()
 
 
 def test_odd_source_is_shown(tmp_path: Path) -> None:
     file = tmp_path / "odd.py"
     file.write_bytes(b"\xef\xbb\xbffirst\r\nse\xffcond\x0c\r\nthird")
-    assert broken.source_around(str(file), 2) == ((1, "first"), (2, "se\ufffdcond\x0c"), (3, "third"))
-    assert broken.source_around(str(file), None) == broken.source_around(None, 1) == ()
+    assert page.source_around(str(file), 2) == ((1, "first"), (2, "se\ufffdcond\x0c"), (3, "third"))
+    assert page.source_around(str(file), None) == page.source_around(None, 1) == ()
     file.write_bytes(b" " * 5_000_000)
-    assert broken.source_around(str(file), 1) == ()
-    assert broken.source_around("/proc/self/mem", 1) == ()  # may be opened, cannot be read
+    assert page.source_around(str(file), 1) == ()
+    assert page.source_around("/proc/self/mem", 1) == ()  # may be opened, cannot be read
 
 
 def test_json_is_a_problem_document_with_the_failure() -> None:
@@ -357,7 +359,7 @@ def test_text_that_only_repeats_the_summary_is_not_repeated() -> None:
 
 
 def test_syntax_error_points_into_its_file(tmp_path: Path, load: Callable[..., ModuleType], own: Own) -> None:
-    failure = broken.describe(caught(load, "bad", "a = 1\nif True print(1)\n"), own)
+    failure = failures.describe(caught(load, "bad", "a = 1\nif True print(1)\n"), own)
     assert failure["kind"] == "import"
     assert failure["summary"].startswith("SyntaxError: ")
     assert "bad.py" not in failure["summary"]
@@ -369,7 +371,7 @@ def test_syntax_error_points_into_its_file(tmp_path: Path, load: Callable[..., M
 
 def test_the_innermost_own_frame_is_the_place(tmp_path: Path, load: Callable[..., ModuleType], own: Own) -> None:
     source = "import json\ndef a():\n    b()\ndef b():\n    json.loads('{')\na()\n"
-    failure = broken.describe(caught(load, "deep", source), own, kind="startup")
+    failure = failures.describe(caught(load, "deep", source), own, kind="startup")
     assert failure["kind"] == "startup"
     assert failure["summary"].startswith("JSONDecodeError: Expecting property name")
     assert (failure["file"], failure["line"]) == (str(tmp_path / "deep.py"), 5)
@@ -379,42 +381,42 @@ def test_the_innermost_own_frame_is_the_place(tmp_path: Path, load: Callable[...
 
 
 def test_a_missing_app_module_has_no_place(own: Own) -> None:
-    failure = broken.describe(caught(importlib.import_module, "no_such_module_at_all"), lambda name: False)
+    failure = failures.describe(caught(importlib.import_module, "no_such_module_at_all"), lambda name: False)
     assert failure["summary"] == "ModuleNotFoundError: No module named 'no_such_module_at_all'"
     assert failure["file"] == str(Path(__file__))  # this test called importlib
     assert "importlib" not in failure["text"]
 
 
 def test_without_own_frames_the_innermost_is_the_place() -> None:
-    failure = broken.describe(caught(json.loads, "{"), lambda name: False)
+    failure = failures.describe(caught(json.loads, "{"), lambda name: False)
     assert failure["file"] is not None
     assert failure["file"].endswith("decoder.py")
 
 
 def test_devruns_own_frames_are_left_out(own: Own) -> None:
-    failure = broken.describe(caught(broken.parse, b"x"), lambda name: name == __file__)
+    failure = failures.describe(caught(request_.parse, b"x"), lambda name: name == __file__)
     assert failure["file"] == __file__
-    failure = broken.describe(ValueError("never raised"), own)
+    failure = failures.describe(ValueError("never raised"), own)
     assert (failure["file"], failure["line"], failure["text"]) == (None, None, "ValueError: never raised")
 
 
 def test_frames_of_the_machinery_below_own_ones_stay(load: Callable[..., ModuleType], own: Own) -> None:
     source = "from devrun.child import broken\nbroken.parse(b'x')\n"
-    failure = broken.describe(caught(load, "calls", source), own)
-    assert "child/broken.py" in failure["text"]
+    failure = failures.describe(caught(load, "calls", source), own)
+    assert "child/request.py" in failure["text"]
     assert failure["line"] == 2
 
 
 def test_chains_are_kept_and_searched(tmp_path: Path, load: Callable[..., ModuleType], own: Own) -> None:
     source = "try:\n    {}['x']\nexcept KeyError as exc:\n    raise ValueError('outer') from exc\n"
     exc = caught(load, "chain", source)
-    failure = broken.describe(exc, own)
+    failure = failures.describe(exc, own)
     assert failure["line"] == 4
     assert "KeyError: 'x'" in failure["text"]
     assert "direct cause" in failure["text"]
     foreign = RuntimeError("foreign")
     foreign.__cause__ = exc
-    failure = broken.describe(foreign, own)
+    failure = failures.describe(foreign, own)
     assert failure["summary"] == "RuntimeError: foreign"
     assert (failure["file"], failure["line"]) == (str(tmp_path / "chain.py"), 4)
 
@@ -422,21 +424,21 @@ def test_chains_are_kept_and_searched(tmp_path: Path, load: Callable[..., Module
 def test_a_hidden_context_is_not_searched(load: Callable[..., ModuleType], own: Own) -> None:
     hidden = RuntimeError("foreign")
     hidden.__context__ = caught(load, "inner", "1 / 0\n")
-    assert broken.describe(hidden, own)["line"] == 1
+    assert failures.describe(hidden, own)["line"] == 1
     hidden.__suppress_context__ = True
-    assert broken.describe(hidden, own)["file"] is None
+    assert failures.describe(hidden, own)["file"] is None
 
 
 def test_circular_and_endless_chains_end(own: Own) -> None:
     one, two = ValueError("one"), ValueError("two")
     one.__cause__, two.__cause__ = two, one
-    assert "ValueError: one" in broken.describe(one, own)["text"]
+    assert "ValueError: one" in failures.describe(one, own)["text"]
     chain: BaseException = ValueError("deepest")
     for n in range(5000):
         after = ValueError(f"number {n}")
         after.__cause__ = chain
         chain = after
-    failure = broken.describe(chain, own)
+    failure = failures.describe(chain, own)
     assert failure["summary"] == "ValueError: number 4999"
     assert "ValueError" in failure["text"]
     assert len(failure["text"].splitlines()) < 400
@@ -466,7 +468,7 @@ class Odd(Exception):
 
 @pytest.mark.parametrize("kind", [Mute, Number])
 def test_exceptions_that_cannot_speak(own: Own, kind: type[Exception]) -> None:
-    failure = broken.describe(kind(), own)
+    failure = failures.describe(kind(), own)
     assert failure["summary"].startswith(f"{kind.__name__}: ")
     assert kind.__name__ in failure["text"]
 
@@ -477,27 +479,27 @@ def test_oddly_made_exceptions(own: Own) -> None:
     vars(nest_of_itself)["exceptions"] = (nest_of_itself,)
     summaries = {SyntaxError(): "SyntaxError", with_bad_place: "SyntaxError: bad", Odd(): "Odd"}
     for exc, summary in {**summaries, nest_of_itself: "ValueError: nest"}.items():
-        failure = broken.describe(exc, own)
+        failure = failures.describe(exc, own)
         assert failure["summary"] == summary
         assert type(exc).__name__ in failure["text"]
 
 
 def test_a_summary_is_one_short_printable_line(own: Own) -> None:
-    assert broken.describe(ValueError("\n\n  first \n second"), own)["summary"] == "ValueError: first"
-    assert broken.describe(ValueError(), own)["summary"] == "ValueError"
-    assert broken.describe(SystemExit(3), own)["summary"] == "SystemExit: 3"
-    assert broken.describe(ValueError("\x1b[31mred\ud800"), own)["summary"] == "ValueError: \\x1b[31mred\\ud800"
-    long = broken.describe(ValueError("x" * 5_000_000), own)
+    assert failures.describe(ValueError("\n\n  first \n second"), own)["summary"] == "ValueError: first"
+    assert failures.describe(ValueError(), own)["summary"] == "ValueError"
+    assert failures.describe(SystemExit(3), own)["summary"] == "SystemExit: 3"
+    assert failures.describe(ValueError("\x1b[31mred\ud800"), own)["summary"] == "ValueError: \\x1b[31mred\\ud800"
+    long = failures.describe(ValueError("x" * 5_000_000), own)
     assert len(long["summary"]) == 200
     assert long["summary"].endswith("…")
     assert len(long["text"]) < 3000
 
 
 def test_very_long_tracebacks_are_shortened(tmp_path: Path, load: Callable[..., ModuleType], own: Own) -> None:
-    once = broken.describe(caught(load, "loop", "def a():\n    a()\na()\n"), own)
+    once = failures.describe(caught(load, "loop", "def a():\n    a()\na()\n"), own)
     assert once["summary"].startswith("RecursionError: maximum recursion depth exceeded")
     assert (once["file"], once["line"]) == (str(tmp_path / "loop.py"), 2)
-    both = broken.describe(caught(load, "pair", "def a():\n    b()\ndef b():\n    a()\na()\n"), own)
+    both = failures.describe(caught(load, "pair", "def a():\n    b()\ndef b():\n    a()\na()\n"), own)
     lines = both["text"].splitlines()
     assert len(lines) < 310
     assert any("lines left out" in line for line in lines)
@@ -509,16 +511,16 @@ def test_very_long_tracebacks_are_shortened(tmp_path: Path, load: Callable[..., 
 def test_groups(tmp_path: Path, load: Callable[..., ModuleType], own: Own) -> None:
     group = vars(__import__("builtins"))["ExceptionGroup"]
     inner = caught(load, "member", "\n\n1 / 0\n")
-    one = broken.describe(caught(raiser, group("several", [group("nested", [inner])])), own)
+    one = failures.describe(caught(raiser, group("several", [group("nested", [inner])])), own)
     assert one["summary"] == "ZeroDivisionError: division by zero"
     assert (one["file"], one["line"]) == (str(tmp_path / "member.py"), 3)
     assert "several (1 sub-exception)" in one["text"]
     assert "importlib" not in one["text"]
-    two = broken.describe(caught(raiser, group("several", [ValueError("no place"), inner])), own)
+    two = failures.describe(caught(raiser, group("several", [ValueError("no place"), inner])), own)
     assert two["summary"] == "ExceptionGroup: several (2 sub-exceptions)"
     assert two["line"] == 3
     inner.__context__ = group("circle", [inner])
-    assert broken.describe(inner, own)["line"] == 3
+    assert failures.describe(inner, own)["line"] == 3
 
 
 def raiser(exc: BaseException) -> None:

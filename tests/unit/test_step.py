@@ -83,7 +83,7 @@ def play(snapshot: Snapshot, *events: Event) -> tuple[Snapshot, list[Effect]]:
 
 def serving(snapshot: Snapshot, app: str = "api", at: float = 1.0) -> Snapshot:
     generation = snapshot.apps[app].generation
-    events = [
+    events: list[Event] = [
         UpAsked(0.0),
         Spawned(run(generation or 1, app), 100, at),
         Imported(run(generation or 1, app), at),
@@ -114,7 +114,7 @@ def test_a_first_start() -> None:
     assert snapshot.apps["api"].phase == Serving(first, 77, 0.41)
     assert effects == [
         Settle(first),
-        Tell(AppReady("api", "http://127.0.0.1:4000", pytest.approx(0.41), first=True)),
+        Tell(AppReady("api", "http://127.0.0.1:4000", 0.41, first=True)),
         Tell(StackReady((("api", 4000),))),
     ]
     assert snapshot.stage == "ready"
@@ -136,7 +136,7 @@ def test_a_reload_imports_while_the_old_worker_drains_and_begins_when_it_is_gone
     snapshot, effects = play(snapshot, Exited(old, 0, (), 5.4))
     assert effects == [Begin(new)]
     snapshot, effects = play(snapshot, Started(new, 5.5))
-    assert told(effects) == [AppReady("api", "http://127.0.0.1:4000", pytest.approx(0.5), first=False)]
+    assert told(effects) == [AppReady("api", "http://127.0.0.1:4000", 0.5, first=False)]
     assert snapshot.apps["api"].reloads == 1
     assert snapshot.apps["api"].reload_seconds == pytest.approx(0.5)
 
