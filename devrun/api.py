@@ -71,7 +71,7 @@ class Stack:
             bind(self.plan.apps, last_ports(self._project)) as listeners,
         ):
             self._supervisor.tell(StackStarting(self.plan.name, tuple(self.plan.apps)))
-            for note in listeners.notes:
+            for note in (*self.plan.notes, *listeners.notes):
                 self._supervisor.tell(Warned(note))
             env_files = EnvFiles(state)
             try:

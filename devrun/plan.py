@@ -83,3 +83,5 @@ class Plan:
     environ: Mapping[str, str]
     stack: str
     """Unique to one launcher: the value of ``DEVRUN_STACK``."""
+    notes: tuple[str, ...] = ()
+    """What a person should know about the plan."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,7 @@ import dotenv
 import msgspec
 
 from devrun import variables
-from devrun.config import App, ProjectConfig
+from devrun.config import App, ProjectConfig, Reload
 from devrun.errors import ConfigError, Mistake, UsageError
 from devrun.places import KeyPath, Places
 from devrun.plan import AppPlan, Endpoint, EnvFilePlan, Plan
@@ -78,7 +78,15 @@ def make_plan(source: Source, choices: Choices, host: Host, stack: str) -> Plan:
         env_files=env_files,
         environ=host.environ,
         stack=stack,
+        notes=tuple(_notes(source.config.reload)),
     )
+
+
+def _notes(reload: Reload) -> Iterator[str]:
+    if reload.engine == "fork":
+        yield "reload.engine: there is no fork engine yet; each reload starts a fresh interpreter"
+    if isinstance(reload.preload, tuple):
+        yield "reload.preload: without a fork engine nothing is imported ahead"
 
 
 def chosen(config: ProjectConfig, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -237,3 +237,11 @@ keep = true
         "VITE_API_PORT": "80",
         "BASE": "http://127.0.0.1:80/v1",
     }
+
+
+@pytest.mark.parametrize(
+    ("reload", "count"),
+    [('engine = "spawn"', 0), ('engine = "fork"', 1), ('preload = ["numpy"]', 1), ('preload = "off"', 0)],
+)
+def test_what_this_version_cannot_do_is_told(reload: str, count: int) -> None:
+    assert len(plan(f'[apps.a]\napp = "a:app"\n[reload]\n{reload}\n').notes) == count
