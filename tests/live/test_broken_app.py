@@ -6,6 +6,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import Stack
@@ -183,3 +184,20 @@ def test_a_folder_that_vanishes_while_the_stack_is_up(project: ProjectBuilder, u
     assert stack.get("api").status_code == 503
     (folder / "elsewhere").rename(folder / "gone")
     stack.wait_text("api", "good")
+
+
+@pytest.mark.browser
+@pytest.mark.xdist_group("browser")
+def test_the_browser_tab_comes_back_by_itself(project: ProjectBuilder, up: StackStarter, browser_page: Page) -> None:
+    folder = project({"devrun.toml": TOML, "main.py": GOOD})
+    stack = up(folder)
+    stack.wait_ready()
+    (folder / "main.py").write_text("def app(:\n")
+    stack.wait_line("broken api")
+    browser_page.goto(stack.url("api"))
+    expect(browser_page.locator("body")).to_contain_text("SyntaxError: invalid syntax")
+    expect(browser_page.locator("body")).to_contain_text("def app(:")
+    (folder / "main.py").write_text("import nowhere\n")
+    expect(browser_page.locator("body")).to_contain_text("No module named 'nowhere'")
+    (folder / "main.py").write_text(GOOD)
+    expect(browser_page.locator("body")).to_have_text("good")
