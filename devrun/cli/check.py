@@ -12,7 +12,7 @@ from devrun.planning import Choices
 from devrun.project import find
 
 
-@click.command()
+@click.command(short_help="Say all that is wrong with devrun.toml.")
 @click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")
 def check(config: Path | None) -> None:
     """Read devrun.toml and say all that is wrong with it, without starting anything.

@@ -7,7 +7,7 @@ import click
 from devrun.schema import schema_text
 
 
-@click.command()
+@click.command(short_help="Print the JSON Schema of devrun.toml.")
 def schema() -> None:
     """Print the JSON Schema of devrun.toml, for editors and other tools."""
     click.echo(schema_text(), nl=False)

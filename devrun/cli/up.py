@@ -26,7 +26,7 @@ from devrun.state import Snapshot
 Mode = Literal["auto", "plain", "json"]
 
 
-@click.command()
+@click.command(short_help="Start the stack in the foreground.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")
 @click.option("--no-reload", is_flag=True, help="Do not restart apps when their files change.")
