@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from string import Template
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +17,6 @@ from .request import HEADER, Request, cors, may_see_details, negotiate
 
 Source = tuple[tuple[int, str], ...]
 
-
 LINE_CHARS = 2000
 _SOURCE_BYTES = 4 * 1024 * 1024
 _CONTEXT_LINES = 4
@@ -26,6 +24,8 @@ _CONTEXT_LINES = 4
 _WHAT = MappingProxyType(
     {"import": "could not be imported", "startup": "did not start", "setup": "could not be set up", "died": "died"}
 )
+# Not the standard library's: an app may have a module html of its own.
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 _HIDDEN = MappingProxyType(
     {
         "kind": "",
@@ -111,7 +111,7 @@ class Page:
             "method": method,
             "nonce": nonce,
         }
-        safe = {name: escape(text) for name, text in pieces.items()}
+        safe = {name: text.translate(_ESCAPES) for name, text in pieces.items()}
         sections = _place_section(failure, source) + _text_section(failure)
         return Template(_HTML).substitute(safe, sections=sections, style=_STYLE, script=_SCRIPT)
 
@@ -121,11 +121,11 @@ def _place_section(failure: Mapping[str, Any], source: Source) -> str:
     if not place:
         return ""
     lines = "".join(
-        f'<span class="line{" bad" if n == failure["line"] else ""}" data-n="{n}">{escape(text)}\n</span>'
+        f'<span class="line{" bad" if n == failure["line"] else ""}" data-n="{n}">{text.translate(_ESCAPES)}\n</span>'
         for n, text in source
     )
     shown = f'<pre tabindex="0">{lines}</pre>' if lines else ""
-    return f'<section class="code"><h2>{escape(place)}</h2>{shown}</section>'
+    return f'<section class="code"><h2>{place.translate(_ESCAPES)}</h2>{shown}</section>'
 
 
 def _text_section(failure: Mapping[str, Any]) -> str:
@@ -133,7 +133,7 @@ def _text_section(failure: Mapping[str, Any]) -> str:
         return ""
     label = {"died": "Last output", "import": "Traceback", "startup": "Traceback"}.get(failure["kind"], "Details")
     button = '<button type="button" id="copy" hidden>Copy</button>'
-    text = f'<pre tabindex="0" id="text">{escape(failure["text"])}</pre>'
+    text = f'<pre tabindex="0" id="text">{failure["text"].translate(_ESCAPES)}</pre>'
     return f"<section><h2>{label}{button}</h2>{text}</section>"
 
 

@@ -112,7 +112,6 @@ def restore_limits(order: dict[str, Any]) -> None:
 
 def serve(order: dict[str, Any], channel: Channel, sockets: list[socket.socket]) -> dict[str, Any] | None:
     """Serve the app until asked to stop. Return the failure when it could not be started."""
-    sys.path.insert(0, "")  # as `uvicorn module:app` does
     sys.argv = ["uvicorn", order["app"]]
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -131,6 +130,8 @@ def serve(order: dict[str, Any], channel: Channel, sockets: list[socket.socket])
     unknown = serving.unknown_settings(order["uvicorn"])
     if unknown:
         return setup_failure(unknown)
+    # As `uvicorn module:app` does, and as late: a logging.py of the app's must not become uvicorn's.
+    sys.path.insert(0, "")
     loading.install(own, report)
     problem: BaseException | None = serving.run(order, channel, sockets)
     if problem is None:

@@ -140,6 +140,19 @@ def test_what_an_app_sees(project: ProjectBuilder, up: StackStarter) -> None:
     assert env["DEVRUN_STACK"].startswith("shop-")
 
 
+def test_modules_of_the_project_do_not_stand_in_for_those_of_python(project: ProjectBuilder, up: StackStarter) -> None:
+    shadows = {f"{name}.py": "raise ImportError('not meant')" for name in ("logging", "html", "sysconfig")}
+    folder = project({"devrun.toml": TOML, "main.py": answering("'x'"), **shadows})
+    stack = up(folder)
+    stack.wait_ready()
+    assert stack.get("api").text == "x"
+    (folder / "main.py").write_text("import html")
+    stack.wait_line(r"broken api: html\.py:1: ImportError: not meant")
+    answer = stack.get("api", headers={"accept": "text/html"})
+    assert answer.status_code == 503
+    assert "&#x27;not meant&#x27;" in answer.text
+
+
 def test_ready_is_after_the_lifespan_and_the_health_path(project: ProjectBuilder, up: StackStarter) -> None:
     folder = project(
         {
