@@ -114,7 +114,8 @@ class Stack:
             return asyncio.ensure_future(until_healthy(endpoints[name], plan.apps[name].health or "/"))
 
         with guarded(f"DEVRUN_STACK={plan.stack}") as guard:
-            surroundings = Surroundings(plan.folder, nofile, self._terminal)
+            environ = {**plan.environ, "DEVRUN_STACK": plan.stack}
+            surroundings = Surroundings(plan.folder, environ, nofile, self._terminal)
             spawner = ExecSpawner(recipes, post, Logs(self._view.log), guard, surroundings)
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))

@@ -236,5 +236,8 @@ class _Planner:
                 self._mistake(("apps", name, "env_file"), f"{file} cannot be read: {reason}", "a file, relative to cwd")
                 continue
             parsed = dotenv.dotenv_values(stream=io.StringIO(text), interpolate=False)
+            unfit = [key for key in parsed if not key or "=" in key or "\0" in f"{key}{parsed[key]}"]
+            for key in unfit:
+                self._mistake(("apps", name, "env_file"), f"{file} has a variable that cannot be set: {key!r}", "")
             values.update({key: value for key, value in parsed.items() if value is not None})
         return values

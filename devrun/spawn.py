@@ -83,6 +83,8 @@ class Surroundings:
 
     folder: Path
     """The project's; places in messages are relative to it."""
+    environ: Mapping[str, str]
+    """What a process that runs no app gets."""
     nofile: tuple[int, int]
     """The soft and hard limit of descriptors that they get."""
     terminal: tuple[int, int] | None
@@ -155,11 +157,10 @@ class ExecSpawner:
 
     async def _live_through(self, run: Run, live: _Live, interpreter: Sequence[str], failure: Failure | None) -> None:
         try:
-            # The page needs no folder, and must come also when the app's folder is gone.
-            folder = Path("/") if failure is not None else self._recipes[run.app].plan.cwd
-            process, channel, output = await self._exec(run.app, [*interpreter, str(WORKER)], folder)
-        except OSError as exc:
-            self._logs.feed(run.app, [f"{interpreter[0]} cannot be started: {exc.strerror}"])
+            process, channel, output = await self._exec(run.app, [*interpreter, str(WORKER)], page=failure is not None)
+        except (OSError, ValueError) as exc:  # ValueError: what no process can be given, such as a NUL in a variable
+            reason = exc.strerror if isinstance(exc, OSError) else exc
+            self._logs.feed(run.app, [f"{interpreter[0]} cannot be started: {reason}"])
             code = EXEC_FAILED
         else:
             reader = LineReader(output, partial(self._logs.feed, run.app))
@@ -173,10 +174,12 @@ class ExecSpawner:
         self._emit(Exited(run, code, self._logs.tail(run.app, TAIL_LINES), self._clock()))
 
     async def _exec(
-        self, app: str, command: Sequence[str], folder: Path
+        self, app: str, command: Sequence[str], *, page: bool
     ) -> tuple[asyncio.subprocess.Process, socket.socket, int]:
         """Return the process, our end of its channel, and the descriptor that its output is read from."""
         recipe = self._recipes[app]
+        # The page must come also when the app's folder is gone, or its environment is not fit for a process.
+        folder, environ = (Path("/"), self._surroundings.environ) if page else (recipe.plan.cwd, recipe.environ)
         ours, theirs = socket.socketpair()
         output, printed = _open_output(self._surroundings.terminal)
         try:
@@ -187,11 +190,11 @@ class ExecSpawner:
                 stdout=printed,
                 stderr=printed,
                 cwd=folder,
-                env=dict(recipe.environ),
+                env=dict(environ),
                 pass_fds=[theirs.fileno(), *(sock.fileno() for sock in recipe.sockets)],
                 start_new_session=True,
             )
-        except OSError:
+        except (OSError, ValueError):
             ours.close()
             os.close(output)
             raise

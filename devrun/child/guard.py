@@ -23,7 +23,7 @@ def main() -> None:
     """Follow the launcher's word until it ends; then end the rest."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(signum, signal.SIG_IGN)
-    mark = sys.argv[1].encode()
+    mark = os.fsencode(sys.argv[1])
     sweep(read_groups(), mark)
 
 

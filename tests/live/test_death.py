@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from devrun.guarding import guarded
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import Stack, clean_environ, marked, wait_until
 from tests.live.apps import TOML, answering
@@ -105,6 +106,32 @@ def test_a_killed_guard_is_replaced(project: ProjectBuilder, up: StackStarter) -
     stack.wait_line(r"\] ready api")
     stack.kill()
     assert stack.left_over() == []
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="the system does not show other processes' environments")
+def test_the_guard_finds_by_a_name_that_is_not_utf8() -> None:
+    stack = os.fsdecode(b"caf\xe9-1")
+    sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with guarded(f"DEVRUN_STACK={stack}"):
+        stranger = subprocess.Popen(sleeper, env={**clean_environ(), "DEVRUN_STACK": stack}, start_new_session=True)
+    assert stranger.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("env", "extra"),
+    [("A" * 3_000_000, {}), ("\u20ac", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})],
+)
+def test_an_environment_that_no_process_can_have(
+    project: ProjectBuilder, up: StackStarter, env: str, extra: dict[str, str]
+) -> None:
+    """Too long, or not to be spelled in the locale."""
+    stack = up(project({"devrun.toml": f'{TOML}env = {{ A = "{env}" }}', "main.py": PID}), env=extra)
+    stack.wait_line(r"\[api\] .* cannot be started: ")
+    stack.wait_line(r"exited api: exit code 127; restarting again in")
+    answer = stack.get("api")
+    assert answer.status_code == 503
+    assert "cannot be started" in answer.text
+    assert stack.stop() == 0
 
 
 def test_an_app_that_blocks_everything_still_goes_with_the_launcher(project: ProjectBuilder, up: StackStarter) -> None:

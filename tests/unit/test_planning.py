@@ -183,6 +183,14 @@ vars = { B = "${env:UNSET}" }
     ]
 
 
+def test_variables_that_no_process_can_have_are_told() -> None:
+    text = '[apps.api]\napp = "a:app"\nenv_file = "one.env"\n'
+    assert mistakes(text, {"/shop/one.env": "A=x\0y\nB=1\n'C=D'=2\n"}) == [
+        "devrun.toml:3: apps.api.env_file: one.env has a variable that cannot be set: 'A'",
+        "devrun.toml:3: apps.api.env_file: one.env has a variable that cannot be set: 'C=D'",
+    ]
+
+
 def test_the_environment_of_an_app() -> None:
     text = """
 [apps.api]
