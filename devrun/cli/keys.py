@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import termios
+import threading
 import webbrowser
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -52,7 +53,21 @@ def typed(data: bytes) -> list[str]:
 
 async def browse(url: str) -> bool:
     """Open ``url`` in the user's browser; return False when there is none but one that would take over the terminal."""
-    return await asyncio.to_thread(_browse, url)
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bool] = loop.create_future()
+
+    def settle(opened: bool) -> None:
+        if not answer.done():
+            answer.set_result(opened)
+
+    def ask() -> None:
+        opened = _browse(url)
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, opened)
+
+    # Not to_thread: some browsers answer only when they are closed, and the launcher's end would wait for that.
+    threading.Thread(target=ask, name="devrun-browser", daemon=True).start()
+    return await answer
 
 
 @contextmanager

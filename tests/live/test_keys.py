@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import termios
@@ -181,6 +183,30 @@ def test_browse_opens_the_users_browser(tmp_path: Path) -> None:
 
 def test_browse_starts_no_browser_in_the_terminal(tmp_path: Path) -> None:
     assert browsed("w3m", tmp_path) == "False\n"
+
+
+def test_a_browser_that_stays_holds_nobody_up(tmp_path: Path) -> None:
+    code = """
+import asyncio, os
+from devrun.cli.keys import browse
+
+async def main():
+    task = asyncio.create_task(browse("http://127.0.0.1:1/docs"))
+    while not os.path.exists(os.environ["SEEN"]):
+        await asyncio.sleep(0.01)
+    print("the end", flush=True)
+
+asyncio.run(main())
+"""
+    browser, seen = tmp_path / "browser", tmp_path / "seen"
+    browser.write_text('#!/bin/sh\necho $$ > "$SEEN.new"; mv "$SEEN.new" "$SEEN"; exec sleep 600 <&- >&- 2>&-\n')
+    browser.chmod(0o755)
+    env = {**clean_environ(), "BROWSER": str(browser), "SEEN": str(seen)}
+    try:
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=20)
+    finally:
+        os.kill(int(seen.read_text()), signal.SIGKILL)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the end\n", "")
 
 
 @pytest.mark.parametrize(
