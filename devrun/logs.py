@@ -1,6 +1,7 @@
 """The lines that workers print: read off their pipes, kept for a while, handed on to followers.
 
-Logs take a road of their own and never pass ``step``. Must not touch colours or the terminal.
+Logs take a road of their own and never pass ``step``. Followers get the lines as they were printed; a tail is plain
+text. Must not touch the terminal.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 CHUNK_BYTES = 65536
 LONGEST_LINE_BYTES = 65536
 RING_BYTES = 1_000_000
+LINE_BYTES = 64
+"""What a line takes besides its characters: empty ones fill the memory too."""
 
 Follower = Callable[[str, list[str]], None]
 
@@ -23,7 +27,7 @@ class Logs:
     def __init__(self, follower: Follower, ring_bytes: int = RING_BYTES) -> None:
         self._follower = follower
         self._ring_bytes = ring_bytes
-        self._rings: dict[str, deque[str]] = {}
+        self._rings: dict[str, deque[tuple[Run, str]]] = {}
         self._sizes: dict[str, int] = {}
 
     def feed(self, app: str, lines: list[str]) -> None:
@@ -32,15 +36,16 @@ class Logs:
         size = self._sizes.get(app, 0)
         for line in lines:
             ring.append(line)
-            size += len(line)
+            size += LINE_BYTES + len(line)
         while size > self._ring_bytes:
-            size -= len(ring.popleft())
+            size -= LINE_BYTES + len(ring.popleft())
         self._sizes[app] = size
         self._follower(app, lines)
 
     def tail(self, app: str, count: int) -> tuple[str, ...]:
         """Return the newest ``count`` lines of an app."""
-        return tuple(self._rings.get(app, ()))[-count:]
+        newest = list(islice(reversed(self._rings.get(app, ())), count))
+        return tuple(reversed(newest))
 
 
 class LineReader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 
 from devrun.plan import Endpoint
@@ -39,7 +40,7 @@ async def status_of(endpoint: Endpoint, path: str) -> int:
                 writer.close()
                 with contextlib.suppress(OSError):
                     await writer.wait_closed()
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, ValueError):  # ValueError: a line without end
         return 0
-    parts = line.split()
-    return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
+    status = re.match(rb"HTTP/1\.\d (\d{3})\b", line)
+    return int(status[1]) if status else 0

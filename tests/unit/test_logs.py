@@ -1,0 +1,28 @@
+"""The lines that are kept of each worker."""
+
+from __future__ import annotations
+
+from devrun.events import Run
+from devrun.logs import Logs
+
+OLD, NEW = Run("api", 1), Run("api", 2)
+
+
+def test_a_tail_is_of_one_run_only_and_plain_text() -> None:
+    heard: list[tuple[str, list[str]]] = []
+    logs = Logs(lambda app, lines: heard.append((app, lines)))
+    logs.feed(OLD, ["SystemExit: of yesterday"])
+    logs.feed(NEW, ["one", "\x1b[32mINFO\x1b[0m: two"])
+    logs.feed(OLD, ["bye"])
+    assert logs.tail(NEW, 20) == ("one", "INFO: two")
+    assert logs.tail(NEW, 1) == ("INFO: two",)
+    assert logs.tail(Run("api", 3), 20) == ()
+    assert heard[1] == ("api", ["one", "\x1b[32mINFO\x1b[0m: two"])
+
+
+def test_the_oldest_lines_are_forgotten_first() -> None:
+    logs = Logs(lambda _app, _lines: None, ring_bytes=10)
+    logs.feed(OLD, ["12345", "67890"])
+    logs.feed(NEW, ["abcde"])
+    assert logs.tail(OLD, 20) == ("67890",)
+    assert logs.tail(NEW, 20) == ("abcde",)
