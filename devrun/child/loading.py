@@ -76,6 +76,7 @@ class OwnFinder:
     def __init__(self, own: Own, report: Report) -> None:
         self._own = own
         self._report = report
+        self._absent: set[str] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         spec = PathFinder.find_spec(name, path, target)
@@ -90,12 +91,15 @@ class OwnFinder:
         return spec
 
     def _report_absent(self, name: str, folders: Sequence[str]) -> None:
-        """Name the files whose creation would change what this import finds."""
+        """Name the files whose creation would change what this import finds; once, for code may try it all the time."""
         tail = name.rpartition(".")[2]
         absent: list[LoadedFile] = []
         for folder in folders:
             base = os.path.join(os.path.abspath(folder or os.getcwd()), tail)
-            if self._own(base) and not base.endswith(".zip") and os.path.isdir(os.path.dirname(base)):
+            if base in self._absent or base.endswith(".zip") or not self._own(base):
+                continue
+            if os.path.isdir(os.path.dirname(base)):
+                self._absent.add(base)
                 absent += [(base + ".py", None), (os.path.join(base, "__init__.py"), None)]
         if absent:
             self._report(absent)

@@ -57,6 +57,22 @@ def test_names_that_are_not_found_are_reported_as_absent(tmp_path: Path, seen: L
         assert seen[str(tmp_path / name)] is None
 
 
+def test_an_absent_module_that_is_tried_all_the_time_is_reported_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[list[loading.LoadedFile]] = []
+    monkeypatch.setattr(sys, "meta_path", [loading.OwnFinder(loading.Own(), reports.append)])
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    for _ in range(3):
+        for name in ("nowhere", "elsewhere"):
+            with pytest.raises(ImportError):
+                importlib.import_module(name)
+    files = [path for report in reports for path, _ in report]
+    assert files == [
+        str(tmp_path / name) for name in ("nowhere.py", "nowhere/__init__.py", "elsewhere.py", "elsewhere/__init__.py")
+    ]
+
+
 def test_foreign_files_are_not_reported(seen: Loaded) -> None:
     for name in ("colorsys", "msgspec.inspect", "zipimport"):
         sys.modules.pop(name, None)
