@@ -29,6 +29,8 @@ class Changes:
         self._own = frozenset(form for path in own for form in (os.path.normpath(path), os.path.realpath(path)))
         self._real: dict[str, str] = {}
         self._keys: dict[str, str] = {}
+        # Which apps may have loaded a path. Asking every app about every path takes seconds where there are hundreds.
+        self._loaders: dict[str, set[str]] = {}
         self._names: dict[str, set[str]] = {}
         self._folders: dict[str, Identity] = {}
 
@@ -51,6 +53,8 @@ class Changes:
         ledger = self._ledgers.get(run.app)
         if ledger is None or not ledger.load(run.generation, files):
             return set()
+        for file in files:
+            self._loaders.setdefault(file.path, set()).add(run.app)
         return {self._index(file.path) for file in files}
 
     def settle(self, run: Run) -> None:
@@ -60,11 +64,13 @@ class Changes:
     def adopt(self, tree: Tree, *, first: bool = False) -> set[str]:
         """Take the outcome of a walk; return the keys that are to be looked at. Links may lead elsewhere by now."""
         self.tree = tree
-        for cache in (self._real, self._keys, self._names, self._folders):
+        for cache in (self._real, self._keys, self._names, self._folders, self._loaders):
             cache.clear()
-        for ledger in self._ledgers.values():
+        for app, ledger in self._ledgers.items():
             for path in ledger:
-                self._index(path)
+                self._loaders.setdefault(path, set()).add(app)
+        for path in self._loaders:
+            self._index(path)
         if first:
             self._known = dict(tree.files)
         paths = self._known.keys() | tree.files.keys()
@@ -78,10 +84,12 @@ class Changes:
         stamps = {name: stamp(name) for name in names}
         spelled = self.tree.names(key) if self._patterns else []
         new = self._patterns and self._known.get(key) != file_stamp(key)
+        loaders = {app for name in names for app in self._loaders.get(name, ())}
         return [
             interest.app
             for interest in self._interests
-            if self._changed(interest, stamps, spelled if new else ())
+            if (interest.app in loaders or (new and interest.watch))
+            and self._changed(interest, stamps, spelled if new else ())
             and not any(interest.ignores(name) for name in (*names, *spelled))
         ]
 
@@ -110,7 +118,7 @@ class Changes:
     def _note(self, key: str) -> None:
         for name in (key, *self._names.get(key, ())):
             now = stamp(name)
-            for ledger in self._ledgers.values():
+            for ledger in map(self._ledgers.__getitem__, self._loaders.get(name, ())):
                 if ledger.tracks(name) and ledger.known(name) != now:
                     ledger.tell(name, now)
         if found := file_stamp(key):
@@ -121,8 +129,8 @@ class Changes:
     def _all_known(self, key: str) -> Iterable[Stamp | None]:
         yield self._known.get(key)
         for name in (key, *self._names.get(key, ())):
-            for ledger in self._ledgers.values():
-                yield ledger.known(name)
+            for app in self._loaders.get(name, ()):
+                yield self._ledgers[app].known(name)
 
     def _index(self, path: str) -> str:
         """Find where a loaded file really is, and have those folders watched: the link's, and that of its target."""

@@ -48,6 +48,8 @@ def initial(stack: str, endpoints: Mapping[str, Endpoint], rules: Mapping[str, A
 def step(snapshot: Snapshot, event: Event) -> tuple[Snapshot, tuple[Effect, ...]]:
     """Return the stack after ``event``, and what is to be done about it, in order."""
     before, effects = _apply(snapshot, event)
+    if before is snapshot:  # most words only name files: nothing has become possible by them
+        return replace(snapshot, seq=snapshot.seq + 1), effects
     after, more = _advance(before, event.at)
     return replace(after, seq=snapshot.seq + 1), (*effects, *more)
 
@@ -81,7 +83,7 @@ def _hear(snapshot: Snapshot, event: RunEvent) -> tuple[Snapshot, tuple[Effect, 
         changed, effects = of_newest(snapshot, state, event)
     else:
         return snapshot, ()
-    return _put(snapshot, changed), effects
+    return snapshot if changed is state else _put(snapshot, changed), effects
 
 
 def _reload_each(snapshot: Snapshot, names: Sequence[str], cycle: Cycle) -> tuple[Snapshot, tuple[Effect, ...]]:

@@ -94,8 +94,9 @@ class Supervisor:
                     code = effect.code
                 else:
                     hands.perform(effect)
-            for sink in self._sinks:
-                sink.update(snapshot)
+            if code is not None or self._queue.empty():
+                for sink in self._sinks:
+                    sink.update(snapshot)
         hands.close()
         return code
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from devrun.cli.keys import HELP, browse, keys
 from devrun.cli.reading import read_plan
 from devrun.cli.view import Interactive, choose
 from devrun.events import AppReady, Notice
-from devrun.plan import Plan
+from devrun.plan import Endpoint, Plan
 from devrun.planning import Choices
 from devrun.project import Project, find
 from devrun.state import Snapshot
@@ -94,12 +94,12 @@ class Browser:
 
     def __init__(self, plan: Plan, screen: Interactive | None) -> None:
         self._paths = {name: app.open for name, app in plan.apps.items() if app.open is not None}
-        self._urls: dict[str, str] = {}
+        self._endpoints: Mapping[str, Endpoint] = {}
         self._screen = screen
         self._opening: set[asyncio.Task[None]] = set()
 
     def update(self, snapshot: Snapshot) -> None:
-        self._urls = {name: endpoint.url for name, endpoint in snapshot.endpoints.items()}
+        self._endpoints = snapshot.endpoints
 
     def tell(self, notice: Notice) -> None:
         if isinstance(notice, AppReady) and notice.first and notice.app in self._paths and self._screen is not None:
@@ -107,9 +107,9 @@ class Browser:
 
     def open(self) -> None:
         """Open the apps that the plan marks; the first one when it marks none."""
-        for name in self._paths or list(self._urls)[:1]:
-            if name in self._urls:
-                self._open(self._urls[name] + self._paths.get(name, ""))
+        for name in self._paths or list(self._endpoints)[:1]:
+            if name in self._endpoints:
+                self._open(self._endpoints[name].url + self._paths.get(name, ""))
 
     def _open(self, url: str) -> None:
         task = asyncio.create_task(self._browse(url))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from devrun.changes import Changes
 from devrun.events import LoadedFile, Run
 from devrun.folders import Tree, stamp, walk
+from devrun.loaded import Ledger
 from devrun.matching import Entry, Interest, Root
 
 EMPTY = Tree({}, {}, [], set())
@@ -40,6 +43,25 @@ def test_a_save_concerns_who_loaded_the_file_in_another_state(tmp_path: Path) ->
     assert changes.tell([mine, shared]) == {}
     write(tmp_path / "mine.py", "333")
     assert changes.concerned(mine) == ["a"]
+
+
+def test_only_those_who_loaded_a_file_are_asked_about_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    tracks = Ledger.tracks
+
+    def asked_for(ledger: Ledger, path: str) -> bool:
+        asked.append(path)
+        return tracks(ledger, path)
+
+    monkeypatch.setattr(Ledger, "tracks", asked_for)
+    apps = [f"a{number}" for number in range(200)]
+    changes = Changes([interested(app, tmp_path) for app in apps], tmp_path, [])
+    for app in apps:
+        report(changes, app, 1, write(tmp_path / f"{app}.py", "1"))
+    changes.adopt(EMPTY)
+    write(tmp_path / "a7.py", "22")
+    assert changes.tell([str(tmp_path / f"{app}.py") for app in apps]) == {"a7": ("a7.py",)}
+    assert len(asked) <= 3 * len(apps)
 
 
 def test_word_of_an_app_that_is_not_watched_is_nothing(tmp_path: Path) -> None:

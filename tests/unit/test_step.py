@@ -121,6 +121,15 @@ def test_a_first_start() -> None:
     assert snapshot.seq == 4
 
 
+def test_word_of_files_leaves_the_apps_as_they_are() -> None:
+    """There are thousands of them when hundreds of apps start."""
+    before = serving(stack())
+    after, effects = step(before, Loaded(run(1), (), 2.0))
+    assert effects == (Watch(run(1), ()),)
+    assert after.apps is before.apps
+    assert after.seq == before.seq + 1
+
+
 def test_a_reload_imports_while_the_old_worker_drains_and_begins_when_it_is_gone() -> None:
     old, new = run(1), run(2)
     snapshot, effects = play(serving(stack()), FilesChanged("api", ("shop/main.py",), 5.0))
