@@ -12,6 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 
+from devrun.events import Run
+from devrun.outputs.text import log_text
+
 CHUNK_BYTES = 65536
 LONGEST_LINE_BYTES = 65536
 RING_BYTES = 1_000_000
@@ -30,21 +33,22 @@ class Logs:
         self._rings: dict[str, deque[tuple[Run, str]]] = {}
         self._sizes: dict[str, int] = {}
 
-    def feed(self, app: str, lines: list[str]) -> None:
+    def feed(self, run: Run, lines: list[str]) -> None:
         """Keep the lines and hand them on."""
-        ring = self._rings.setdefault(app, deque())
-        size = self._sizes.get(app, 0)
+        ring = self._rings.setdefault(run.app, deque())
+        size = self._sizes.get(run.app, 0)
         for line in lines:
-            ring.append(line)
+            ring.append((run, line))
             size += LINE_BYTES + len(line)
         while size > self._ring_bytes:
-            size -= LINE_BYTES + len(ring.popleft())
-        self._sizes[app] = size
-        self._follower(app, lines)
+            size -= LINE_BYTES + len(ring.popleft()[1])
+        self._sizes[run.app] = size
+        self._follower(run.app, lines)
 
-    def tail(self, app: str, count: int) -> tuple[str, ...]:
-        """Return the newest ``count`` lines of an app."""
-        newest = list(islice(reversed(self._rings.get(app, ())), count))
+    def tail(self, run: Run, count: int) -> tuple[str, ...]:
+        """Return the newest ``count`` lines of one run, without colours: what another run printed explains nothing."""
+        printed = (line for printer, line in reversed(self._rings.get(run.app, ())) if printer == run)
+        newest = [log_text(line, colour=False) for line in islice(printed, count)]
         return tuple(reversed(newest))
 
 

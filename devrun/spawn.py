@@ -160,10 +160,10 @@ class ExecSpawner:
             process, channel, output = await self._exec(run.app, [*interpreter, str(WORKER)], page=failure is not None)
         except (OSError, ValueError) as exc:  # ValueError: what no process can be given, such as a NUL in a variable
             reason = exc.strerror if isinstance(exc, OSError) else exc
-            self._logs.feed(run.app, [f"{interpreter[0]} cannot be started: {reason}"])
+            self._logs.feed(run, [f"{interpreter[0]} cannot be started: {reason}"])
             code = EXEC_FAILED
         else:
-            reader = LineReader(output, partial(self._logs.feed, run.app))
+            reader = LineReader(output, partial(self._logs.feed, run))
             live.pid, live.channel = process.pid, channel
             code = await self._attend(run, live, process, self._order(run, failure))
             with contextlib.suppress(TimeoutError):
@@ -171,7 +171,7 @@ class ExecSpawner:
             reader.close()
             channel.close()
         del self._live[run]
-        self._emit(Exited(run, code, self._logs.tail(run.app, TAIL_LINES), self._clock()))
+        self._emit(Exited(run, code, self._logs.tail(run, TAIL_LINES), self._clock()))
 
     async def _exec(
         self, app: str, command: Sequence[str], *, page: bool
@@ -238,7 +238,7 @@ class ExecSpawner:
             event = read_report(run, line, self._clock(), self._surroundings.folder)
         except (ValueError, TypeError, KeyError):
             # User code shares the process and could write to any descriptor.
-            self._logs.feed(run.app, [f"devrun: a report of the worker could not be read: {line[:200]!r}"])
+            self._logs.feed(run, [f"devrun: a report of the worker could not be read: {line[:200]!r}"])
         else:
             self._emit(event)
 

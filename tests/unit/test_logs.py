@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devrun.events import Run
-from devrun.logs import Logs
+from devrun.logs import LINE_BYTES, Logs
 
 OLD, NEW = Run("api", 1), Run("api", 2)
 
@@ -20,9 +20,12 @@ def test_a_tail_is_of_one_run_only_and_plain_text() -> None:
     assert heard[1] == ("api", ["one", "\x1b[32mINFO\x1b[0m: two"])
 
 
-def test_the_oldest_lines_are_forgotten_first() -> None:
-    logs = Logs(lambda _app, _lines: None, ring_bytes=10)
+def test_the_oldest_lines_are_forgotten_first_and_empty_ones_count_too() -> None:
+    logs = Logs(lambda _app, _lines: None, ring_bytes=2 * LINE_BYTES + 10)
     logs.feed(OLD, ["12345", "67890"])
     logs.feed(NEW, ["abcde"])
     assert logs.tail(OLD, 20) == ("67890",)
     assert logs.tail(NEW, 20) == ("abcde",)
+    logs.feed(NEW, [""] * 1000)
+    assert logs.tail(OLD, 2000) == ()
+    assert logs.tail(NEW, 2000) == ("", "")
