@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from devrun.cli.reading import read_plan
+from devrun.cli.reading import here, read_plan
 from devrun.lock import repair
 from devrun.planning import Choices
 from devrun.project import find
@@ -19,7 +19,7 @@ def check(config: Path | None) -> None:
 
     The mistakes go to standard error, one a line, and the exit code is 2.
     """
-    project = find(Path.cwd(), config)
+    project = find(here(), config)
     for complaint in repair(project):
         click.echo(f"warning: {complaint}", err=True)
     plan = read_plan(project, Choices())

@@ -7,6 +7,7 @@ import secrets
 import sys
 from pathlib import Path
 
+from devrun.errors import UsageError
 from devrun.parse import load
 from devrun.plan import Plan
 from devrun.planning import Choices, Host, Source, make_plan
@@ -24,6 +25,16 @@ class LocalDisk:
 
     def read(self, path: Path) -> str:
         return path.read_text("utf-8-sig")
+
+
+def here() -> Path:
+    """Return the working directory. Raises UsageError when it has been removed."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            f"the working directory is gone: {error.strerror}", hint="go to a folder that exists"
+        ) from None
 
 
 def read_plan(project: Project, choices: Choices) -> Plan:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ProjectBuilder
 from tests.driver import clean_environ
 
@@ -66,4 +68,24 @@ def test_no_file_and_no_regular_file(tmp_path: Path) -> None:
     done = devrun(tmp_path, "check")
     assert (done.returncode, done.stdout) == (2, "")
     assert "is a folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "up"])
+def test_the_working_directory_is_gone(tmp_path: Path, command: str) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'rmdir "$PWD" && exec "$0" "$@"', sys.executable, "-m", "devrun", command],
+        cwd=gone,
+        env=clean_environ(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-2:] == [
+        "error: the working directory is gone: No such file or directory",
+        "hint: go to a folder that exists",
+    ]
     assert "Traceback" not in done.stderr
