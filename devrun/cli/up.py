@@ -15,7 +15,7 @@ import click
 
 from devrun.api import Stack
 from devrun.cli.keys import HELP, browse, keys
-from devrun.cli.reading import read_plan
+from devrun.cli.reading import here, read_plan
 from devrun.cli.view import Interactive, choose
 from devrun.events import AppReady, Notice
 from devrun.plan import Endpoint, Plan
@@ -42,7 +42,7 @@ def up(names: tuple[str, ...], config: Path | None, no_reload: bool, json_lines:
     """
     if json_lines and plain:
         raise click.UsageError("--json and --plain exclude each other")
-    project = find(Path.cwd(), config)
+    project = find(here(), config)
     plan = read_plan(project, Choices(names, reload=not no_reload))
     mode: Mode = "json" if json_lines else "plain" if plain else "auto"
     return asyncio.run(run(plan, project, mode))
@@ -56,7 +56,8 @@ async def run(plan: Plan, project: Project, mode: Mode) -> int:
     stack = Stack(plan, project, view, [browser], None if screen is None else terminal())
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(signum, stack.stop)
+        if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:  # nohup
+            loop.add_signal_handler(signum, stack.stop)
     painting = asyncio.create_task(view.run())
     try:
         with nullcontext() if screen is None else keyboard(screen, stack, browser):

@@ -33,6 +33,12 @@ nested = subprocess.Popen([sys.executable, "-c", parent])
 # A session of its own, with the terminal as its controlling one, as a terminal window gives its shell.
 LOGIN = "import os, sys; os.login_tty(0); os.execv(sys.executable, [sys.executable, '-m', 'devrun', 'up'])"
 
+NOHUP = (
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
+    "os.execv(sys.executable, [sys.executable, '-m', 'devrun', 'up', '--plain'])",
+)
+
 
 def worker(stack: Stack) -> int:
     return int(stack.get("api").text)
@@ -131,6 +137,16 @@ def test_an_environment_that_no_process_can_have(
     answer = stack.get("api")
     assert answer.status_code == 503
     assert "cannot be started" in answer.text
+    assert stack.stop() == 0
+
+
+def test_under_nohup_a_closed_terminal_is_nothing(project: ProjectBuilder, up: StackStarter) -> None:
+    stack = up(project({"devrun.toml": TOML, "main.py": PID}), command=NOHUP)
+    stack.wait_ready()
+    stack.signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        stack.process.wait(1)
+    assert worker(stack)
     assert stack.stop() == 0
 
 
