@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 from rich.cells import cell_len, set_cell_size
@@ -62,7 +63,7 @@ class Room:
         return set_cell_size(text, room) + self.ellipsis if room > 0 else set_cell_size(text, max(width, 0))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """``least`` cells are kept free, so that the table does not jump whenever a word changes."""
 
@@ -71,7 +72,7 @@ class Column:
     right: bool = False
     least: int = 0
 
-    @property
+    @cached_property
     def width(self) -> int:
         return max(self.least, *map(cell_len, (self.title, *self.values)))
 
