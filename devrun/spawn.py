@@ -101,6 +101,10 @@ class _Live:
     task: asyncio.Task[None] | None = None
 
 
+_Made = tuple[asyncio.subprocess.Process, socket.socket, int]
+"""A process, our end of its channel, and the descriptor that its output is read from."""
+
+
 class ExecSpawner:
     """Runs every worker as a fresh interpreter in a session and process group of its own."""
 
@@ -118,6 +122,7 @@ class ExecSpawner:
         self._groups = groups
         self._surroundings = surroundings
         self._live: dict[Run, _Live] = {}
+        self._making = asyncio.Lock()
         self._clock = asyncio.get_running_loop().time
 
     def start(self, run: Run) -> None:
@@ -156,26 +161,35 @@ class ExecSpawner:
         live.task = asyncio.create_task(self._live_through(run, live, interpreter, failure))
 
     async def _live_through(self, run: Run, live: _Live, interpreter: Sequence[str], failure: Failure | None) -> None:
+        code = -signal.SIGKILL  # of a run that is killed before it has a process
+        command = [*interpreter, str(WORKER)]
         try:
-            process, channel, output = await self._exec(run.app, [*interpreter, str(WORKER)], page=failure is not None)
+            # Making a process holds up the loop. One at a time: between two of hundreds the word to stop is heard.
+            async with self._making:
+                made = None if live.killed else await self._exec(run.app, command, page=failure is not None)
         except (OSError, ValueError) as exc:  # ValueError: what no process can be given, such as a NUL in a variable
             reason = exc.strerror if isinstance(exc, OSError) else exc
             self._logs.feed(run, [f"{interpreter[0]} cannot be started: {reason}"])
             code = EXEC_FAILED
         else:
-            reader = LineReader(output, partial(self._logs.feed, run))
-            live.pid, live.channel = process.pid, channel
-            code = await self._attend(run, live, process, self._order(run, failure))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(reader.finished.wait(), DRAIN_SECONDS)
-            reader.close()
-            channel.close()
+            if made is not None:
+                code = await self._follow(run, live, made, self._order(run, failure))
         del self._live[run]
         self._emit(Exited(run, code, self._logs.tail(run, TAIL_LINES), self._clock()))
 
-    async def _exec(
-        self, app: str, command: Sequence[str], *, page: bool
-    ) -> tuple[asyncio.subprocess.Process, socket.socket, int]:
+    async def _follow(self, run: Run, live: _Live, made: _Made, order: bytes) -> int:
+        """Attend to a worker and read what it prints, to the end of both; return its exit code."""
+        process, live.channel, output = made
+        live.pid = process.pid
+        reader = LineReader(output, partial(self._logs.feed, run))
+        code = await self._attend(run, live, process, order)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reader.finished.wait(), DRAIN_SECONDS)
+        reader.close()
+        live.channel.close()
+        return code
+
+    async def _exec(self, app: str, command: Sequence[str], *, page: bool) -> _Made:
         """Return the process, our end of its channel, and the descriptor that its output is read from."""
         recipe = self._recipes[app]
         # The page must come also when the app's folder is gone, or its environment is not fit for a process.

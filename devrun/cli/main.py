@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import errno
 import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -28,6 +31,16 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS, 1)
+            known = f"did you mean {near[0]!r}?" if near else f"known commands: {', '.join(COMMANDS)}"
+            ctx.fail(f"no command is named {name!r}; {known}")
+        return super().resolve_command(ctx, args)
+
 
 @click.group(
     cls=LazyGroup,
@@ -37,26 +50,56 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="devrun", message="%(prog)s %(version)s")
 def devrun() -> None:
-    """Run several ASGI apps and a frontend together: free ports, a generated .env, hot reload."""
+    """Run several ASGI apps together: free ports, a generated .env for frontends, hot reload."""
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line and end the process with a documented exit code."""
+    open_missing_streams()
+    code = run(argv)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # Nobody takes it any more; the interpreter would complain once more when it flushes, and exit with 120.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+def run(argv: list[str] | None) -> int:
+    """Run the command line; return the exit code. What is wrong is said on standard error, if anybody listens."""
     try:
         code: Any = devrun.main(argv, standalone_mode=False)
     except click.exceptions.Abort:
-        sys.exit(130)
+        return 130
     except click.ClickException as exc:
-        exc.show()
-        sys.exit(exc.exit_code)
+        with suppress(OSError):
+            exc.show()
+        return exc.exit_code
     except DevrunError as exc:
         complain(exc)
-        sys.exit(exc.exit_code)
-    except BrokenPipeError:
-        # The reader of our output left. The interpreter would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+        return exc.exit_code
+    except BrokenPipeError:  # the reader of our output left
+        return 0
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        complain(DevrunError(f"cannot write the output: {exc.strerror}"))
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def open_missing_streams() -> None:
+    """Put the null device where a standard stream is closed.
+
+    A socket would get its number, and be lost where a worker's own streams are put there.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
 
 
 def complain(error: DevrunError) -> None:
@@ -65,6 +108,7 @@ def complain(error: DevrunError) -> None:
     red, dim, plain = ("\x1b[1;31m", "\x1b[2m", "\x1b[0m") if colour else ("", "", "")
     # The mistakes of a config begin with file:line, which problem matchers look for at the start of a line.
     label = "" if isinstance(error, ConfigError) else f"{red}error:{plain} "
-    print(f"{label}{error.message}", file=sys.stderr)
-    if error.hint:
-        print(f"{dim}hint: {error.hint}{plain}", file=sys.stderr)
+    with suppress(OSError):
+        print(f"{label}{error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"{dim}hint: {error.hint}{plain}", file=sys.stderr)
