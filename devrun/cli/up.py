@@ -24,6 +24,7 @@ from devrun.project import Project, find
 from devrun.state import Snapshot
 
 Mode = Literal["auto", "plain", "json"]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command(short_help="Start the stack in the foreground.")
@@ -55,16 +56,21 @@ async def run(plan: Plan, project: Project, mode: Mode) -> int:
     browser = Browser(plan, screen)
     stack = Stack(plan, project, view, [browser], None if screen is None else terminal())
     loop = asyncio.get_running_loop()
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signum in SIGNALS:
         if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:  # nohup
             loop.add_signal_handler(signum, stack.stop)
     painting = asyncio.create_task(view.run())
     try:
         with nullcontext() if screen is None else keyboard(screen, stack, browser):
-            return await stack.run()
+            code = await stack.run()
     finally:
         view.close()
         painting.cancel()
+    for signum in SIGNALS:
+        # All is down: a signal that comes while the interpreter ends must not take the place of the exit code.
+        loop.remove_signal_handler(signum)
+        signal.signal(signum, signal.SIG_IGN)
+    return code
 
 
 def terminal() -> tuple[int, int]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from devrun.guarding import guarded
@@ -148,6 +149,32 @@ def test_under_nohup_a_closed_terminal_is_nothing(project: ProjectBuilder, up: S
         stack.process.wait(1)
     assert worker(stack)
     assert stack.stop() == 0
+
+
+def test_a_guard_that_cannot_be_replaced_is_missed_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with guarded("DEVRUN_STACK=x") as guard:
+        (process,) = [one for one in psutil.Process().children() if "guard.py" in " ".join(one.cmdline())]
+        process.kill()
+        process.wait()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", "/nowhere/python")
+            guard.add(1 << 22)
+            guard.remove(1 << 22)
+        guard.add(1 << 22)
+        assert any("guard.py" in " ".join(one.cmdline()) for one in psutil.Process().children())
+
+
+@pytest.mark.parametrize("late", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_after_the_end_leaves_the_exit_code(
+    project: ProjectBuilder, up: StackStarter, late: signal.Signals
+) -> None:
+    stack = up(project({"devrun.toml": TOML, "main.py": "import time; print('importing'); time.sleep(600)"}))
+    stack.wait_line("importing")
+    stack.signal(signal.SIGTERM)
+    stack.wait_line("stack down")
+    stack.signal(late)
+    assert stack.wait_exit() == 130
+    assert stack.errors == []
 
 
 def test_an_app_that_blocks_everything_still_goes_with_the_launcher(project: ProjectBuilder, up: StackStarter) -> None:
