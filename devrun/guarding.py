@@ -54,16 +54,24 @@ class Guard:
         )
 
     def _write(self, line: str) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(line.encode())
-        except BrokenPipeError:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
-            self._process.wait()
-            self._process = self._start()
-            assert self._process.stdin is not None
-            self._process.stdin.write("".join(f"+{group}\n" for group in sorted(self._groups)).encode())
+            self._say(line)
+        except (BrokenPipeError, ValueError):  # ValueError: the last try to replace it failed
+            # Without a guard the stack goes on: its workers see for themselves that the launcher is gone.
+            with suppress(OSError):
+                self._replace()
+
+    def _say(self, text: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode())
+
+    def _replace(self) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+        self._process = self._start()
+        self._say("".join(f"+{group}\n" for group in sorted(self._groups)))
 
 
 @contextmanager
