@@ -17,8 +17,6 @@ from devrun.config import ProjectConfig, file_type
 from devrun.errors import ConfigError, Mistake
 from devrun.places import KeyPath, Places, scan
 
-__all__ = ["KeyPath", "Places", "load", "parse"]
-
 
 def load(path: Path, name: str | None = None) -> tuple[ProjectConfig, Places]:
     """Read a devrun.toml: UTF-8, with or without a byte order mark. ``name``: the file's in messages.

@@ -152,7 +152,6 @@ class _Planner:
     def __init__(self, source: Source, host: Host) -> None:
         self._config = source.config
         self._places = source.places
-        self._file = source.file
         self._folder = source.file.parent
         self._host = host
         self.mistakes: list[Mistake] = []

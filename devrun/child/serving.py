@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import inspect
 import socket
-import sys
 from typing import Any
 
 import uvicorn
@@ -310,7 +309,3 @@ def refine(failure: dict[str, Any], problem: BaseException) -> dict[str, Any]:
         failure["summary"] = failure["text"].splitlines()[-1]
         failure["file"] = failure["line"] = None
     return failure
-
-
-if __name__ == "__main__":
-    sys.exit("serving.py is a part of worker.py")
