@@ -20,6 +20,7 @@ _STAGE_SECONDS = 10.0
 _FIRST_WORD_TURNS, _TURN_SECONDS = 10, 0.005
 _LAST_WORD_SECONDS = 0.45
 _CONNECTIONS = 256
+_REST_SECONDS = 0.05
 
 
 async def serve(
@@ -55,13 +56,19 @@ class _Desk:
         self._ssl = ssl_context
         self._open: dict[asyncio.Task[None], None] = {}
         self._busy: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     def open(self, sockets: list[socket.socket]) -> None:
         for sock in sockets:
             sock.setblocking(False)
+            self._look_at(sock)
+
+    def _look_at(self, sock: socket.socket) -> None:
+        if not self._closing:
             asyncio.get_running_loop().add_reader(sock, self._accept, sock)
 
     async def close(self, sockets: list[socket.socket]) -> None:
+        self._closing = True
         for sock in sockets:
             asyncio.get_running_loop().remove_reader(sock)
         # The request of a connection accepted a moment ago may be on its way: closing would reset its client. Turns are
@@ -85,6 +92,9 @@ class _Desk:
             return  # Another process was quicker, or the client has gone.
         except OSError:  # No descriptor is left.
             self._drop_oldest(0)
+            # The client still waits: looked at without a pause, its socket would keep a whole core busy.
+            asyncio.get_running_loop().remove_reader(sock)
+            asyncio.get_running_loop().call_later(_REST_SECONDS, self._look_at, sock)
             return
         connection.setblocking(False)
         self._drop_oldest(_CONNECTIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import shutil
@@ -455,3 +456,33 @@ def test_it_needs_the_standard_library_alone() -> None:
     )
     command = [sys.executable, "-I", "-S", "-W", "error", "-c", script, str(Path(broken.__file__).parent)]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "ValueError: x set()\n"
+
+
+class Exhausted(socket.socket):
+    """A listener of a process that has no descriptor left, as long as ``full``."""
+
+    full, tries = True, 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self.tries += 1
+        if self.full:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+def test_without_descriptors_it_waits_and_does_not_spin() -> None:
+    async def scenario() -> int:
+        with Exhausted() as sock:
+            sock.bind(("127.0.0.1", 0))
+            sock.listen(128)
+            async with serving(sock):
+                reader, writer = await asyncio.open_connection(*sock.getsockname())
+                writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                await asyncio.sleep(0.3)
+                sock.full = False
+                line = await asyncio.wait_for(reader.readline(), SOON)
+                writer.close()
+            assert line == b"HTTP/1.1 503 Service Unavailable\r\n"
+            return sock.tries
+
+    assert 2 <= asyncio.run(scenario()) <= 20
