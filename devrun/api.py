@@ -111,7 +111,10 @@ class Stack:
         )
 
         def healthy(name: str) -> asyncio.Future[None]:
-            return asyncio.ensure_future(until_healthy(endpoints[name], plan.apps[name].health or "/"))
+            def warn(message: str) -> None:
+                self._supervisor.tell(Warned(message, name))
+
+            return asyncio.ensure_future(until_healthy(endpoints[name], plan.apps[name].health or "/", warn))
 
         with guarded(f"DEVRUN_STACK={plan.stack}") as guard:
             environ = {**plan.environ, "DEVRUN_STACK": plan.stack}

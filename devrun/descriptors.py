@@ -26,8 +26,9 @@ def raise_descriptor_limit(apps: int) -> tuple[int, int]:
         except (OSError, ValueError):
             # Not only a low hard limit: macOS refuses what lies over kern.maxfilesperproc, whatever the hard limit is.
             most = "not that far" if hard == resource.RLIM_INFINITY else f"to {hard} at most"
+            who = "1 app needs" if apps == 1 else f"{apps} apps need"
             raise DevrunError(
-                f"{apps} apps need {need} file descriptors; the limit is {soft} and may be raised {most}",
+                f"{who} {need} file descriptors; the limit is {soft} and may be raised {most}",
                 hint=f"start fewer apps, or raise the hard limit first, then `ulimit -n {need}`",
             ) from None
     return soft, hard

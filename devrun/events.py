@@ -22,8 +22,9 @@ class Failure:
     """Why an app cannot be served.
 
     ``kind``: ``import`` (the module or its attribute), ``startup`` (lifespan), ``setup`` (interpreter, uvicorn or its
-    settings), ``died`` (the process ended). ``file`` and ``line`` point at the user's code where it is known;
-    ``summary`` is one line without place; ``text`` is the whole traceback or the last lines of output.
+    settings), ``died`` (the process ended), ``waiting`` (for an app that is broken). ``file`` and ``line`` point at the
+    user's code where it is known; ``summary`` is one line without place; ``text`` is the whole traceback or the last
+    lines of output.
     """
 
     kind: str

@@ -43,6 +43,7 @@ from devrun.state import (
     AppState,
     Backoff,
     Beginning,
+    Blocked,
     Broken,
     Cycle,
     Holding,
@@ -150,7 +151,7 @@ def _failed(state: AppState, event: Failed) -> Change:
 def _died(state: AppState, event: Exited) -> Change:
     """Restart a worker that died unasked: at once the first time, then with a growing delay behind a 503 page."""
     phase = state.phase
-    if isinstance(phase, Backoff):  # only the page process went: its timer still runs
+    if isinstance(phase, (Backoff, Blocked)):  # only the page process went; what ends this phase is still to come
         return replace(state, phase=replace(phase, pid=None)), ()
     stable = isinstance(phase, Serving) and event.at - phase.since >= STABLE_SECONDS
     deaths = 1 if stable else state.deaths + 1
@@ -176,12 +177,25 @@ def _retry(state: AppState, at: float) -> Change:
 def reload(state: AppState, rules: AppRules, cycle: Cycle) -> Change:
     """Replace the newest run, whatever it does: the newest save wins."""
     phase = state.phase
-    if isinstance(phase, (Waiting, Stopped)):
+    if isinstance(phase, (Waiting, Blocked, Stopped)):
         return state, ()
     fresh, effects = _replace(replace(state, deaths=0), cycle, rules.grace)
     if isinstance(phase, UNFINISHED) and phase.cycle.cause == "reload":
         return fresh, effects  # the reload that is under way goes on with the newer files
     return fresh, (Tell(AppReloading(state.name, cycle.paths)), *effects)
+
+
+def block(state: AppState, on: tuple[str, ...], broken: str) -> Change:
+    """Answer 503 for an app that cannot start: no URL hangs because of broken code, be it another app's."""
+    run = Run(state.name, state.generation + 1)
+    reason = f"{state.name} waits for {broken}, which is broken"
+    failure = Failure("waiting", reason, f"{reason}. It starts when {broken} is ready.")
+    return replace(state, phase=Blocked(run, None, on), generation=run.generation), (StartPage(run, failure),)
+
+
+def unblock(state: AppState, at: float) -> Change:
+    """Start an app that has waited: what it depends on is ready."""
+    return _replace(state, Cycle("start", at), grace=0.0)
 
 
 def _replace(state: AppState, cycle: Cycle, grace: float) -> Change:
@@ -201,7 +215,7 @@ def retire(state: AppState, grace: float) -> Change:
     match phase:
         case Waiting() | Stopped():
             return state, ()
-        case Importing() | Holding() | Backoff():  # no lifespan has begun: nothing to wait for
+        case Blocked() | Importing() | Holding() | Backoff():  # no lifespan has begun: nothing to wait for
             effects: tuple[Effect, ...] = (Kill(phase.run),)
         case Beginning() | Probing() | Serving() | Broken():
             effects = (Terminate(phase.run), Arm(phase.run, Alarm.KILL, grace))

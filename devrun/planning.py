@@ -127,9 +127,9 @@ def environment(plan: Plan, app: AppPlan, endpoints: Mapping[str, Endpoint]) -> 
         **injected(endpoints),
         "DEVRUN": "1",
         "DEVRUN_APP": app.name,
-        "DEVRUN_STACK": plan.stack,
         **app.env_file,
         **{key: expand(value, endpoints, plan.environ, plan.folder) for key, value in app.env.items()},
+        "DEVRUN_STACK": plan.stack,  # last: the guard knows the stack's processes by it
     }
 
 
@@ -183,7 +183,12 @@ class _Planner:
     def env_file(self, index: int) -> EnvFilePlan:
         file = self._config.dotenv[index]
         self._check_texts(("dotenv", index, "vars"), file.vars)
-        return EnvFilePlan(self._folder / file.path, file.prefix, file.only, file.vars, file.keep)
+        path = Path(os.path.normpath(self._folder / file.path))
+        if not self._host.disk.is_dir(path.parent):
+            self._mistake(
+                ("dotenv", index, "path"), f"no such folder: {path.parent}", "a file in a folder that is there"
+            )
+        return EnvFilePlan(path, file.prefix, file.only, file.vars, file.keep)
 
     def _mistake(self, key: KeyPath, found: str, expected: str) -> None:
         self.mistakes.append(self._places.mistake(key, found, expected))

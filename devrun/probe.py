@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 import ssl
+from collections.abc import Callable
 
 from devrun.plan import Endpoint
 
 FIRST_PAUSE = 0.02
-LONGEST_PAUSE = 0.5
+LONGEST_PAUSE = 1.0
+PATIENCE_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 
 
-async def until_healthy(endpoint: Endpoint, path: str) -> None:
-    """Return when ``path`` has answered 2xx; ask at first often, then twice a second."""
-    pause = FIRST_PAUSE
-    while not 200 <= await status_of(endpoint, path) < 300:
+async def until_healthy(endpoint: Endpoint, path: str, warn: Callable[[str], None]) -> None:
+    """Return when ``path`` has answered 2xx; ask at first often, then once a second.
+
+    ``warn`` is told once what it answers when that takes ``PATIENCE_SECONDS``.
+    """
+    loop = asyncio.get_running_loop()
+    pause, impatient_at = FIRST_PAUSE, loop.time() + PATIENCE_SECONDS
+    while not 200 <= (status := await status_of(endpoint, path)) < 300:
+        if loop.time() >= impatient_at:
+            warn(f"not ready yet: {path} {f'answers {status}' if status else 'does not answer'}")
+            impatient_at = math.inf
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 

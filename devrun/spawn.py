@@ -141,7 +141,7 @@ class ExecSpawner:
     def terminate(self, run: Run) -> None:
         live = self._live.get(run)
         if live is not None and live.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it may have changed its user
                 os.kill(live.pid, signal.SIGTERM)
 
     def kill(self, run: Run) -> None:

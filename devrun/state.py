@@ -30,6 +30,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """Not started yet, and what it waits for is broken: a page process (``run``) answers 503 meanwhile."""
+
+    run: Run
+    pid: int | None
+    on: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Importing:
     """The worker imports the app."""
 
@@ -100,7 +109,7 @@ class Stopped:
     """Nothing of this app will start again."""
 
 
-Phase = Waiting | Importing | Holding | Beginning | Probing | Serving | Broken | Backoff | Stopped
+Phase = Waiting | Blocked | Importing | Holding | Beginning | Probing | Serving | Broken | Backoff | Stopped
 
 
 @dataclass(frozen=True, slots=True)

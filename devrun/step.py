@@ -23,11 +23,14 @@ from devrun.events import (
     Tell,
     UpAsked,
 )
-from devrun.life import UNFINISHED, of_leaving, of_newest, reload, retire, run_of, start
+from devrun.life import UNFINISHED, block, of_leaving, of_newest, reload, retire, run_of, unblock
 from devrun.plan import Endpoint
 from devrun.state import (
     AppRules,
     AppState,
+    Backoff,
+    Blocked,
+    Broken,
     Cycle,
     Serving,
     Snapshot,
@@ -132,12 +135,15 @@ def _advance(snapshot: Snapshot, at: float) -> tuple[Snapshot, tuple[Effect, ...
 def _start_waiting(snapshot: Snapshot, at: float) -> tuple[Snapshot, tuple[Effect, ...]]:
     effects: tuple[Effect, ...] = ()
     for state in snapshot.apps.values():
-        if not isinstance(state.phase, Waiting):
+        if not isinstance(state.phase, (Waiting, Blocked)):
             continue
         on = tuple(name for name in snapshot.rules[state.name].depends_on if not snapshot.apps[name].was_ready)
-        if on:
-            snapshot = _put(snapshot, replace(state, phase=Waiting(on)))
+        broken = next((name for name in on if isinstance(snapshot.apps[name].phase, (Broken, Backoff, Blocked))), None)
+        if not on:
+            changed, more = unblock(state, at)
+        elif broken is not None and isinstance(state.phase, Waiting):
+            changed, more = block(state, on, broken)
         else:
-            started, more = start(state, Cycle("start", at))
-            snapshot, effects = _put(snapshot, started), (*effects, *more)
+            changed, more = replace(state, phase=replace(state.phase, on=on)), ()
+        snapshot, effects = _put(snapshot, changed), (*effects, *more)
     return snapshot, effects

@@ -98,15 +98,18 @@ class Watcher:
         """Watch until cancelled. A watcher that fails is made anew, after a pause that grows."""
         if not self._interests:
             await asyncio.Event().wait()
-        await self._walk(first=True)
-        failures = 0
+        failures, first, lost = 0, True, True
         while True:
             began = asyncio.get_running_loop().time()
             try:
+                if lost:
+                    await self._walk(first=first)
+                    first = lost = False
                 await self._watch()
             except Exception as error:
                 steady = asyncio.get_running_loop().time() - began > STEADY_SECONDS
                 failures = 1 if steady else failures + 1
+                lost = True
                 await self._recover(error, failures)
 
     async def _recover(self, error: Exception, failures: int) -> None:
@@ -121,7 +124,6 @@ class Watcher:
             self._warn(f"the file watcher failed, next try in {pause:g} s: {first_cause(error)}")
             await asyncio.sleep(pause)
         # else a folder has vanished between the walk and the watch
-        await self._walk()
 
     async def _watch(self) -> None:
         """Watch the folders known now; return when there are more."""

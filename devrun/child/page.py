@@ -22,7 +22,13 @@ _SOURCE_BYTES = 4 * 1024 * 1024
 _CONTEXT_LINES = 4
 
 _WHAT = MappingProxyType(
-    {"import": "could not be imported", "startup": "did not start", "setup": "could not be set up", "died": "died"}
+    {
+        "import": "could not be imported",
+        "startup": "did not start",
+        "setup": "could not be set up",
+        "died": "died",
+        "waiting": "has not started",
+    }
 )
 # Not the standard library's: an app may have a module html of its own.
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})

@@ -16,6 +16,7 @@ from devrun.state import (
     AppState,
     Backoff,
     Beginning,
+    Blocked,
     Broken,
     Cycle,
     Holding,
@@ -88,7 +89,7 @@ def row_of(snapshot: Snapshot, name: str, position: int, now: float) -> Row:
 def word_of(state: AppState) -> str:
     """Return the one word for what an app does."""
     match state.phase:
-        case Waiting():
+        case Waiting() | Blocked():
             return "waiting"
         case Importing(cycle=cycle) | Holding(cycle=cycle):
             return _word_of_start(cycle, "importing")
@@ -113,7 +114,7 @@ def _word_of_start(cycle: Cycle, first: str) -> str:
 def _why(state: AppState, now: float) -> tuple[str, str]:
     """Say what is wrong, in full and in short."""
     match state.phase:
-        case Waiting(on=on) if on:
+        case Waiting(on=on) | Blocked(on=on) if on:
             text = f"waits for {', '.join(on)}"
         case Broken(failure=failure):
             file = None if failure.file is None else PurePath(failure.file).name

@@ -201,3 +201,16 @@ def test_the_browser_tab_comes_back_by_itself(project: ProjectBuilder, up: Stack
     expect(browser_page.locator("body")).to_contain_text("No module named 'nowhere'")
     (folder / "main.py").write_text(GOOD)
     expect(browser_page.locator("body")).to_have_text("good")
+
+
+def test_who_waits_for_a_broken_app_says_so_instead_of_hanging(project: ProjectBuilder, up: StackStarter) -> None:
+    toml = TOML + '[apps.web]\napp = "web:app"\ndepends_on = ["api"]\n'
+    folder = project({"devrun.toml": toml, "main.py": "1 / 0", "web.py": answering("'web'")})
+    stack = up(folder)
+    stack.wait_line("broken api")
+    answer = stack.get("web")
+    assert answer.status_code == 503
+    assert "web waits for api, which is broken" in answer.text
+    (folder / "main.py").write_text(GOOD)
+    stack.wait_ready()
+    assert stack.get("web").text == "web"

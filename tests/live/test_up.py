@@ -187,6 +187,7 @@ async def app(scope, receive, send):
     stack.wait_line("asked for health")
     assert stack.get("api").text == "served"
     assert not any("worker starts" in line or "] ready" in line for line in stack.lines)
+    stack.wait_line(r"warning: api: not ready yet: /healthz answers 503$")
     (folder / "healthy").touch()
     stack.wait_ready()
     lines = stack.lines

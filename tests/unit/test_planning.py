@@ -167,6 +167,7 @@ env = { A = "${env:UNSET}" }
 app = "a:app"
 env_file = ["one.env", "two.env"]
 [[dotenv]]
+path = "gone/../lost/.env"
 vars = { B = "${env:UNSET}" }
 """
     bad = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
@@ -179,7 +180,8 @@ vars = { B = "${env:UNSET}" }
         "devrun.toml:7: apps.api.env.A: '${env:UNSET}' is not set; expected 'UNSET' in the environment of devrun",
         "devrun.toml:10: apps.b.env_file: one.env cannot be read: it is not UTF-8; expected a file, relative to cwd",
         "devrun.toml:10: apps.b.env_file: two.env cannot be read: Permission denied; expected a file, relative to cwd",
-        "devrun.toml:12: dotenv.0.vars.B: '${env:UNSET}' is not set; expected 'UNSET' in the environment of devrun",
+        "devrun.toml:12: dotenv.0.path: no such folder: /shop/lost; expected a file in a folder that is there",
+        "devrun.toml:13: dotenv.0.vars.B: '${env:UNSET}' is not set; expected 'UNSET' in the environment of devrun",
     ]
 
 
@@ -235,7 +237,7 @@ vars = { BASE = "${api.url}/v1", WEB = "${web.url}" }
 keep = true
 """
     )
-    made = plan(text, choices=Choices(("backend",)))
+    made = plan(text, {"/shop/web": None}, choices=Choices(("backend",)))
     (file,) = made.env_files
     assert (file.path, file.keep) == (FOLDER / "web/.env.local", True)
     endpoints = {name: Endpoint(name, "127.0.0.1", port) for name, port in (("api", 80), ("auth", 81))}

@@ -48,6 +48,7 @@ from devrun.state import (
     AppRules,
     Backoff,
     Beginning,
+    Blocked,
     Broken,
     Holding,
     Importing,
@@ -295,6 +296,47 @@ def test_a_retry_alarm_of_a_worker_is_nothing() -> None:
     )
 
 
+def waiting_stack() -> Snapshot:
+    rules = {
+        "api": AppRules((), health=False, grace=GRACE),
+        "web": AppRules(("api",), health=False, grace=GRACE),
+        "cdn": AppRules(("web",), health=False, grace=GRACE),
+    }
+    return stack(**rules)
+
+
+def test_who_waits_for_a_broken_app_answers_meanwhile() -> None:
+    snapshot, effects = play(waiting_stack(), UpAsked(0.0), Failed(run(1), FAILURE, 0.2))
+    reasons = [effect.failure.summary for effect in effects if isinstance(effect, StartPage)]
+    assert reasons == ["web waits for api, which is broken", "cdn waits for web, which is broken"]
+    assert snapshot.apps["web"].phase == Blocked(run(1, "web"), None, ("api",))
+    page = run(1, "web")
+    asked = FilesChanged("web", (), 0.3), RestartAsked(("web",), 0.3)
+    snapshot, effects = play(snapshot, Spawned(page, 7, 0.3), *asked)
+    assert effects == []
+    assert snapshot.apps["web"].phase == Blocked(page, 7, ("api",))
+    snapshot, effects = play(snapshot, Exited(page, -9, (), 0.4))
+    assert effects == []
+    events = (
+        FilesChanged("api", ("a.py",), 1.0),
+        Exited(run(1), 0, (), 1.1),
+        Imported(run(2), 1.2),
+        Started(run(2), 1.3),
+    )
+    snapshot, effects = play(snapshot, *events)
+    assert effects[-2:] == [Kill(page), Start(run(2, "web"))]
+    snapshot, effects = play(snapshot, Exited(page, -9, (), 1.4))
+    assert effects == []
+
+
+def test_a_stack_whose_rest_waits_for_a_broken_app_is_up() -> None:
+    snapshot, _ = play(waiting_stack(), UpAsked(0.0), Failed(run(1), FAILURE, 0.2))
+    _, effects = play(snapshot, StopAsked(9.0))
+    assert set(effects) >= {Kill(run(1, "web")), Kill(run(1, "cdn")), Terminate(run(1))}
+    runs = (run(1), run(1, "web"), run(1, "cdn"))
+    assert play(snapshot, StopAsked(9.0), *(Exited(one, 0, (), 9.1) for one in runs))[1][-1] == Quit(0)
+
+
 def test_restart_on_demand() -> None:
     rules = {name: AppRules((), health=False, grace=GRACE) for name in ("api", "auth")}
     snapshot, _ = play(stack(**rules), UpAsked(0.0))
@@ -336,9 +378,13 @@ def test_a_stop_while_an_app_waits_or_backs_off() -> None:
         "web": AppRules(("api",), health=False, grace=GRACE),
     }
     snapshot, _ = play(stack(**rules), UpAsked(0.0), Exited(run(1), 1, (), 0.1), Exited(run(2), 1, (), 0.2))
+    assert isinstance(snapshot.apps["web"].phase, Blocked)
     snapshot, effects = play(snapshot, StopAsked(0.3))
-    assert effects == [Kill(run(3))]
-    assert play(snapshot, Exited(run(3), -9, (), 0.4))[1] == [Quit(130)]
+    assert effects == [Kill(run(3)), Kill(run(1, "web"))]
+    _, effects = play(snapshot, Exited(run(3), -9, (), 0.4), Exited(run(1, "web"), -9, (), 0.4))
+    assert effects == [Quit(0)]
+    snapshot, _ = play(waiting_stack(), UpAsked(0.0), StopAsked(0.1))
+    assert play(snapshot, Exited(run(1), -9, (), 0.2))[1] == [Quit(130)]
 
 
 def test_word_of_strangers_is_dropped() -> None:
