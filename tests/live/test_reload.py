@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import py_compile
+import signal
 import threading
 from pathlib import Path
 
@@ -65,8 +66,10 @@ def test_a_burst_of_saves_is_one_reload(project: ProjectBuilder, up: StackStarte
     stack = up(folder)
     stack.wait_ready()
     assert stack.get("api").text == "40"
+    stack.signal(signal.SIGSTOP)  # so that it is a burst, however slowly this process gets on
     for name in names:
         (folder / f"{name}.py").write_text("VALUE = 2")
+    stack.signal(signal.SIGCONT)
     stack.wait_text("api", "80")
     assert len(reloads(stack)) == 1
 
