@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import venv
 from pathlib import Path
 
@@ -143,6 +145,24 @@ def test_an_interpreter_without_uvicorn(project: ProjectBuilder, up: StackStarte
         f"broken api: uvicorn is not installed for {python}; install it with: {python} -m pip install uvicorn"
     )
     assert stack.get("api").status_code == 503
+
+
+def test_uvicorn_that_gets_installed_mends_the_app(project: ProjectBuilder, up: StackStarter) -> None:
+    folder = project({"devrun.toml": TOML, "main.py": GOOD})
+    venv.create(folder / ".venv", symlinks=True)
+    stack = up(folder)
+    stack.wait_line("broken api: uvicorn is not installed")
+    (site_packages,) = (folder / ".venv").glob("lib/python*/site-packages")
+    for name in ("typing_extensions", "h11", "click", "uvicorn"):  # as pip would, without asking for a network
+        spec = importlib.util.find_spec(name)
+        assert spec is not None and spec.origin is not None
+        origin = Path(spec.origin)
+        if origin.name == "__init__.py":
+            shutil.copytree(origin.parent, site_packages / name)
+        else:
+            shutil.copy(origin, site_packages)
+    stack.wait_ready()
+    assert stack.get("api").text == "good"
 
 
 def test_an_interpreter_that_vanishes_while_the_stack_is_up(project: ProjectBuilder, up: StackStarter) -> None:
