@@ -314,9 +314,16 @@ def test_an_env_file_that_is_a_dangling_link(project: ProjectBuilder) -> None:
 
 def test_the_second_env_file_cannot_be_written(project: ProjectBuilder) -> None:
     toml = NAMED + '[[dotenv]]\npath = ".env"\n[[dotenv]]\npath = "web/.env"\n'
-    folder = project({**GOOD, "devrun.toml": toml, ".env": "MINE=1\r\n"})
+    folder = project({**GOOD, "devrun.toml": toml, ".env": "MINE=1\r\n", "web/.env/in the way": ""})
     said = refused(folder, code=1)
-    assert said == "error: cannot write FOLDER/web/.env: there is no folder FOLDER/web\n"
+    assert said.startswith("error: cannot write FOLDER/web/.env: ")
+    assert "a folder\nhint: move it away, or name another file\n" in said
+
+
+def test_an_env_file_in_a_folder_that_is_not_there(project: ProjectBuilder) -> None:
+    toml = NAMED + '[[dotenv]]\npath = "web/.env"\n'
+    said = refused(project({**GOOD, "devrun.toml": toml}))
+    assert "dotenv.0.path: no such folder: FOLDER/web; expected a file in a folder that is there" in said
 
 
 @pytest.fixture
