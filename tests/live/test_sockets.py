@@ -130,16 +130,14 @@ def test_500_apps_in_one_call() -> None:
     script = """
 from devrun.descriptors import raise_descriptor_limit
 raise_descriptor_limit(500)
-start = time.perf_counter()
 with bind(plans(*(plan(f"app{n}") for n in range(500))), {}) as listeners:
-    print(len({endpoint.port for endpoint in listeners.endpoints.values()}), time.perf_counter() - start < 5)
+    print(len({endpoint.port for endpoint in listeners.endpoints.values()}))
 """
-    assert run_python(script) == "500 True\n"
+    assert run_python(script) == "500\n"
 
 
 def test_500_sticky_apps_that_all_lose_their_port() -> None:
     script = """
-import time
 from devrun.descriptors import raise_descriptor_limit
 raise_descriptor_limit(1000)
 apps = plans(*(plan(f"app{n}", "sticky") for n in range(500)))
