@@ -17,6 +17,7 @@ import time
 
 PATIENCE_SECONDS = 1.5
 PAUSE_SECONDS = 0.02
+DEAD = (b"Z", b"X")
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def sweep(groups: set[int], mark: bytes) -> None:
     """Kill until nothing is left: a process may fork between the look and the kill."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        groups = {group for group in groups if kill(-group)}
+        groups = living({group for group in groups if kill(-group)})
         marked = [pid for pid in marked_processes(mark) if kill(pid)]
         if not groups and not marked:
             return
@@ -61,6 +62,24 @@ def kill(pid: int) -> bool:
     return True
 
 
+def living(groups: set[int]) -> set[int]:
+    """Return the groups that hold more than zombies, which are dead but that nobody has reaped yet."""
+    found: set[int] = set()
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return groups
+    for name in names:
+        if name.isdigit():
+            try:
+                state, _, group = stat_of(name)[:3]
+            except OSError:
+                continue  # gone meanwhile
+            if state not in DEAD and int(group) in groups:
+                found.add(int(group))
+    return found
+
+
 def marked_processes(mark: bytes) -> list[int]:
     """Return the living processes whose environment bears the mark; none where /proc does not show it."""
     found: list[int] = []
@@ -72,16 +91,17 @@ def marked_processes(mark: bytes) -> list[int]:
         if name.isdigit() and int(name) != os.getpid():
             try:
                 with open("/proc/" + name + "/environ", "rb") as file:
-                    if mark in file.read().split(b"\0") and not is_zombie(name):
+                    if mark in file.read().split(b"\0") and stat_of(name)[0] not in DEAD:
                         found.append(int(name))
             except OSError:
                 continue  # gone meanwhile, or another user's
     return found
 
 
-def is_zombie(name: str) -> bool:
+def stat_of(name: str) -> list[bytes]:
+    """Return the fields of a process after its name: state, parent, group, ... (proc_pid_stat(5))."""
     with open("/proc/" + name + "/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+        return file.read().rpartition(b")")[2].split()
 
 
 if __name__ == "__main__":
