@@ -23,6 +23,7 @@ from typing import IO, Any, TypeVar
 
 import httpx
 import psutil
+import pytest
 
 T = TypeVar("T")
 
@@ -66,6 +67,19 @@ def write_files(folder: Path, files: Mapping[str, str | bytes]) -> Path:
         data = content if isinstance(content, bytes) else textwrap.dedent(content).lstrip("\n").encode()
         path.write_bytes(data)
     return folder
+
+
+@contextlib.contextmanager
+def small_file_system(disk: Path, size: str) -> Generator[Path]:
+    """A file system of so little room at ``disk``; the test is skipped where none can be mounted."""
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("a file system can be mounted by root only")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def marked(variable: str, value: str) -> list[psutil.Process]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ProjectBuilder, StackStarter
-from tests.driver import clean_environ, write_files
+from tests.driver import clean_environ, small_file_system, write_files
 from tests.live.apps import TOML, answering
 from tests.live.ports import free_port, in_own_network, own_network
 
@@ -329,15 +329,8 @@ def test_an_env_file_in_a_folder_that_is_not_there(project: ProjectBuilder) -> N
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("a file system can be mounted by root only")
-    try:
+    with small_file_system(tmp_path / "disk", "64k") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def fill(disk: Path) -> Path:

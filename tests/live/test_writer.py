@@ -11,20 +11,14 @@ import pytest
 
 from devrun.errors import FileError
 from devrun.outputs import envfile, writer
+from tests.driver import small_file_system
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 32 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(disk)]
-    if os.getuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("a file system can be mounted by root only")
-    try:
+    with small_file_system(tmp_path / "disk", "32k") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_full_disk_loses_nothing(small_disk: Path) -> None:
