@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 
 PATIENCE_SECONDS = 1.5
 PAUSE_SECONDS = 0.02
@@ -63,45 +64,40 @@ def kill(pid: int) -> bool:
 
 
 def living(groups: set[int]) -> set[int]:
-    """Return the groups that hold more than zombies, which are dead but that nobody has reaped yet."""
-    found: set[int] = set()
-    try:
-        names = os.listdir("/proc")
-    except OSError:
+    """Return the groups that hold more than zombies; all of them where /proc does not show who is one."""
+    if not os.path.isdir("/proc/self"):
         return groups
-    for name in names:
-        if name.isdigit():
-            try:
-                state, _, group = stat_of(name)[:3]
-            except OSError:
-                continue  # gone meanwhile
-            if state not in DEAD and int(group) in groups:
-                found.add(int(group))
-    return found
+    return groups & {group for _, group in living_processes()}
 
 
 def marked_processes(mark: bytes) -> list[int]:
     """Return the living processes whose environment bears the mark; none where /proc does not show it."""
     found: list[int] = []
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return []
-    for name in names:
-        if name.isdigit() and int(name) != os.getpid():
-            try:
-                with open("/proc/" + name + "/environ", "rb") as file:
-                    if mark in file.read().split(b"\0") and stat_of(name)[0] not in DEAD:
-                        found.append(int(name))
-            except OSError:
-                continue  # gone meanwhile, or another user's
+    for pid, _ in living_processes():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if pid != os.getpid() and mark in file.read().split(b"\0"):
+                    found.append(pid)
+        except OSError:
+            continue  # gone meanwhile, or another user's
     return found
 
 
-def stat_of(name: str) -> list[bytes]:
-    """Return the fields of a process after its name: state, parent, group, ... (proc_pid_stat(5))."""
-    with open("/proc/" + name + "/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()
+def living_processes() -> Iterator[tuple[int, int]]:
+    """Yield (pid, group) of each process but the zombies, which are dead but that nobody has reaped yet."""
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                # The fields after the name, which may hold anything: state, parent, group (proc_pid_stat(5)).
+                state, _, group = file.read().rpartition(b")")[2].split()[:3]
+        except OSError:
+            continue  # gone meanwhile
+        if state not in DEAD:
+            yield pid, int(group)
 
 
 if __name__ == "__main__":
