@@ -6,13 +6,18 @@ Must not touch arguments, the environment or the console: ``cli`` hands in what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from devrun.descriptors import raise_descriptor_limit
+from devrun.engine import Engine, Groups, Recipe, Surroundings
 from devrun.envfiles import EnvFiles
-from devrun.events import RestartAsked, StackDown, StackStarting, StopAsked, UpAsked, Warned, Wrote
+from devrun.events import RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned, Wrote
+from devrun.forker import Exits
+from devrun.forking import ForkEngine
+from devrun.forkserver import Terms
 from devrun.guarding import guarded
+from devrun.homes import Homes
 from devrun.lock import State, open_state
 from devrun.logs import Logs
 from devrun.plan import Plan
@@ -20,7 +25,8 @@ from devrun.planning import env_file_variables, environment
 from devrun.probe import until_healthy
 from devrun.project import Project, last_ports, remember_ports
 from devrun.sockets import Listeners, bind
-from devrun.spawn import ExecSpawner, Recipe, Surroundings
+from devrun.spawn import Workers
+from devrun.spawning import SpawnEngine
 from devrun.state import AppRules
 from devrun.step import initial
 from devrun.supervisor import Sink, Supervisor
@@ -71,7 +77,7 @@ class Stack:
             bind(self.plan.apps, last_ports(self._project)) as listeners,
         ):
             self._supervisor.tell(StackStarting(self.plan.name, tuple(self.plan.apps)))
-            for note in (*self.plan.notes, *listeners.notes):
+            for note in listeners.notes:
                 self._supervisor.tell(Warned(note))
             env_files = EnvFiles(state)
             try:
@@ -119,7 +125,9 @@ class Stack:
         with guarded(f"DEVRUN_STACK={plan.stack}") as guard:
             environ = {**plan.environ, "DEVRUN_STACK": plan.stack}
             surroundings = Surroundings(plan.folder, environ, nofile, self._terminal)
-            spawner = ExecSpawner(recipes, post, Logs(self._view.log), guard, surroundings)
+            logs = Logs(self._view.log)
+            engine = self._engine(recipes, surroundings, guard, logs)
+            spawner = Workers(recipes, engine, post, logs, guard, surroundings)
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))
             try:
@@ -127,3 +135,28 @@ class Stack:
             finally:
                 watching.cancel()
                 await asyncio.gather(spawner.close(), asyncio.wait([watching]))
+
+    def _engine(
+        self,
+        recipes: Mapping[str, Recipe],
+        surroundings: Surroundings,
+        groups: Groups,
+        logs: Logs,
+    ) -> Engine:
+        plan = self.plan.reload
+        spawning = SpawnEngine(recipes, surroundings)
+        if plan.engine == "spawn":
+            return spawning
+        homes = Homes(
+            recipes,
+            plan.preload,
+            self._project.preloads_file,
+            Terms(self._terminal, groups, Exits()),
+            warn=lambda message: self._supervisor.tell(Warned(message)),
+            log=lambda app, lines: logs.feed(Run(app, 0), list(lines)),
+        )
+
+        def tell(app: str, message: str) -> None:
+            self._supervisor.tell(Warned(message, app))
+
+        return ForkEngine(spawning, homes, surroundings, groups, plan.checkpoints, tell)

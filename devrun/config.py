@@ -87,6 +87,9 @@ class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     preload: Annotated[
         Literal["auto", "off"] | tuple[Text, ...], Meta(description="Modules that the fork server imports.")
     ] = "auto"
+    checkpoints: Annotated[
+        int, Meta(description="How many processes of an app are parked at most in front of edited files.", ge=0, le=64)
+    ] = 4
 
 
 Members = Annotated[tuple[Name, ...], Meta(min_length=1, extra={"expected": "a list of one name or more"})]

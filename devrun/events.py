@@ -158,9 +158,13 @@ Event = UpAsked | StopAsked | RestartAsked | FilesChanged | RunEvent
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start a worker that imports the app and then waits for ``Begin``."""
+    """Start a worker that imports the app and then waits for ``Begin``.
+
+    ``paths``: the files whose change caused it; without any, nothing that was imported before may be used again.
+    """
 
     run: Run
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

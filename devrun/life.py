@@ -206,7 +206,7 @@ def _replace(state: AppState, cycle: Cycle, grace: float) -> Change:
 
 def start(state: AppState, cycle: Cycle) -> Change:
     run = Run(state.name, state.generation + 1)
-    return replace(state, phase=Importing(run, None, cycle), generation=run.generation), (Start(run),)
+    return replace(state, phase=Importing(run, None, cycle), generation=run.generation), (Start(run, cycle.paths),)
 
 
 def retire(state: AppState, grace: float) -> Change:

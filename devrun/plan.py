@@ -73,6 +73,15 @@ class EnvFilePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadPlan:
+    """How workers are started. ``checkpoints``: how many an app may have."""
+
+    engine: Literal["fork", "spawn"] = "spawn"
+    preload: Literal["auto", "off"] | tuple[str, ...] = "auto"
+    checkpoints: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything one ``devrun up`` runs."""
 
@@ -83,5 +92,4 @@ class Plan:
     environ: Mapping[str, str]
     stack: str
     """Unique to one launcher: the value of ``DEVRUN_STACK``."""
-    notes: tuple[str, ...] = ()
-    """What a person should know about the plan."""
+    reload: ReloadPlan = ReloadPlan()

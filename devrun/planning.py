@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 import io
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +21,7 @@ from devrun import variables
 from devrun.config import App, ProjectConfig, Reload
 from devrun.errors import ConfigError, Mistake, UsageError
 from devrun.places import KeyPath, Places
-from devrun.plan import AppPlan, Endpoint, EnvFilePlan, Plan
+from devrun.plan import AppPlan, Endpoint, EnvFilePlan, Plan, ReloadPlan
 from devrun.variables import expand, injected
 
 
@@ -41,6 +42,9 @@ class Host:
     environ: Mapping[str, str]
     disk: Disk
     python: Path
+    platform: str = sys.platform
+    debugged: bool = False
+    """Whether devrun runs under a debugger, which follows fresh interpreters only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +82,16 @@ def make_plan(source: Source, choices: Choices, host: Host, stack: str) -> Plan:
         env_files=env_files,
         environ=host.environ,
         stack=stack,
-        notes=tuple(_notes(source.config.reload)),
+        reload=_reload(source.config.reload, host),
     )
 
 
-def _notes(reload: Reload) -> Iterator[str]:
-    if reload.engine == "fork":
-        yield "reload.engine: there is no fork engine yet; each reload starts a fresh interpreter"
-    if isinstance(reload.preload, tuple):
-        yield "reload.preload: without a fork engine nothing is imported ahead"
+def _reload(reload: Reload, host: Host) -> ReloadPlan:
+    """``auto`` forks where that is safe: macOS's own libraries do not bear it."""
+    engine = reload.engine
+    if engine == "auto":
+        engine = "fork" if host.platform.startswith("linux") and not host.debugged else "spawn"
+    return ReloadPlan(engine, reload.preload, reload.checkpoints)
 
 
 def chosen(config: ProjectConfig, names: tuple[str, ...]) -> tuple[str, ...]:

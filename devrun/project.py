@@ -42,6 +42,10 @@ class Project:
         return self.state_dir / "lock"
 
     @property
+    def preloads_file(self) -> Path:
+        return self.state_dir / "cache" / "preload.json"
+
+    @property
     def ports_file(self) -> Path:
         return self.state_dir / "cache" / "ports.toml"
 

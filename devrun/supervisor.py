@@ -125,9 +125,9 @@ class _Hands:
 
     def perform(self, effect: Errand) -> None:  # noqa: C901 - one line for each effect
         match effect:
-            case Start(run):
+            case Start(run, paths):
                 self._tracker.begin(run)
-                self._spawner.start(run)
+                self._spawner.start(run, paths)
             case StartPage(run, failure):
                 self._spawner.start_page(run, failure)
             case Begin(run):

@@ -21,6 +21,7 @@ SETTLED_SECONDS = 2.0
 Stamp = Optional[tuple[int, int, int]]
 LoadedFile = tuple[str, Stamp]
 Report = Callable[[list[LoadedFile]], None]
+Park = Callable[[str], bool]
 
 
 class Own:
@@ -71,11 +72,15 @@ class OwnLoader(SourceFileLoader):
 
 
 class OwnFinder:
-    """Finds what ``PathFinder`` finds; reports own files before they are read, and own names that were not found."""
+    """Finds what ``PathFinder`` finds; reports own files before they are read, and own names that were not found.
 
-    def __init__(self, own: Own, report: Report) -> None:
+    ``park`` is called before each own file; true means that this process went on from there only now.
+    """
+
+    def __init__(self, own: Own, report: Report, park: Park | None = None) -> None:
         self._own = own
         self._report = report
+        self._park = park
         self._absent: set[str] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
@@ -86,6 +91,9 @@ class OwnFinder:
         if spec.origin is None and spec.submodule_search_locations is not None:  # a namespace package
             self._report_absent("__init__", list(spec.submodule_search_locations))
         elif type(spec.loader) is SourceFileLoader and self._own(spec.loader.path):
+            if self._park is not None and self._park(spec.loader.path):
+                PathFinder.invalidate_caches()
+                return self.find_spec(name, path, target)  # it may be found elsewhere by now
             self._report([(os.path.abspath(spec.loader.path), stamp(spec.loader.path))])
             spec.loader = OwnLoader(spec.loader.name, spec.loader.path)
         return spec
@@ -112,7 +120,7 @@ def awaited(target: str) -> list[LoadedFile]:
     return [(path, stamp(path)) for path in (base + ".py", os.path.join(base, "__init__.py"), uvicorn)]
 
 
-def install(own: Own, report: Report) -> None:
-    """From now on ``report`` hears of every own file that is imported."""
+def install(own: Own, report: Report, park: Park | None = None) -> None:
+    """From now on ``report`` hears of every own file that is imported, and ``park`` before it is looked at."""
     at = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
-    sys.meta_path.insert(at, OwnFinder(own, report))
+    sys.meta_path.insert(at, OwnFinder(own, report, park))

@@ -165,17 +165,39 @@ class Server(uvicorn.Server):
         self._loop: Any = None
         self._wake: Any = None
         self._leave: Any = None
+        self._ahead = False
+        self._captured = contextlib.ExitStack()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Keep the handlers that the app has set, if it was imported ahead: uvicorn (0.29 on) sets its own before."""
+        with self._captured.pop_all() if self._ahead else super().capture_signals():
+            yield
+
+    def import_ahead(self, ahead: Any) -> None:
+        """Import the app before there is a loop, in the context ``ahead``, but otherwise as late as uvicorn does."""
+        self._ahead = True
+        if hasattr(uvicorn.Server, "capture_signals"):
+            self._captured.enter_context(super().capture_signals())
+        if not hasattr(self.config, "get_loop_factory"):  # before uvicorn 0.36: a policy
+            self.config.setup_event_loop()
+        with ahead:
+            self.config.load()
+
+    def close(self) -> None:
+        """Give back the signal handlers, if nothing was served."""
+        self._captured.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._leave = asyncio.Event()
         self._loop.add_reader(self.channel.fileno(), self._hear)
-        self.channel.send(**{"is": "imported"})
+        self.channel.send({"is": "imported"})
         await self._leave.wait()
         await super().startup(sockets=sockets)
         if self.started and not self.should_exit:
-            self.channel.send(**{"is": "started"})
+            self.channel.send({"is": "started"})
 
     def _hear(self) -> None:
         message = self.channel.poll()
@@ -252,8 +274,11 @@ def unknown_settings(settings: dict[str, Any]) -> str:
     return f"uvicorn {uvicorn.__version__}, which this app's interpreter has, knows no setting {names}"
 
 
-def run(order: dict[str, Any], channel: Any, sockets: list[socket.socket]) -> BaseException | None:
-    """Serve until the end. Return why the app could not be started; None when it was served, or stopped before."""
+def run(order: dict[str, Any], channel: Any, sockets: list[socket.socket], ahead: Any = None) -> BaseException | None:
+    """Serve until the end. Return why the app could not be started; None when it was served, or stopped before.
+
+    ``ahead``: a context in which the app is imported before there is a loop; else uvicorn imports it, in the loop.
+    """
     server: Server | None = None
     try:
         # workers: or uvicorn would obey WEB_CONCURRENCY
@@ -266,12 +291,15 @@ def run(order: dict[str, Any], channel: Any, sockets: list[socket.socket]) -> Ba
             **order["uvicorn"],
         )
         server = Server(config, channel, order["grace"])
+        if ahead is not None:
+            server.import_ahead(ahead)
         server.run(sockets=sockets)
     except BaseException as exc:
         if server is None:
             return SetupProblem(f"uvicorn refuses its settings: {type(exc).__name__}: {exc}")
         if server.started or server.stopping:
             raise
+        server.close()
         return startup_problem(server) or cause(exc)
     if server.started or server.stopping:
         return None

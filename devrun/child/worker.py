@@ -3,7 +3,7 @@
 Started as ``python worker.py FD``: FD is a stream socket to the launcher on which both sides send JSON lines.
 The launcher sends the order first and ``{"do": "begin"}`` when the older worker is gone; the worker answers
 ``{"is": "loaded" | "imported" | "started" | "failed"}``. When the launcher vanishes, the worker ends its whole
-process group.
+process group. ``python worker.py FD fork`` is a fork server, which forks such workers (``forkserver``).
 
 Runs in the app's own interpreter: the standard library and uvicorn only, Python 3.9 on, uvicorn 0.23 on. Nothing here
 runs at import, because ``multiprocessing`` may import the main module again in its children.
@@ -13,62 +13,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import os
 import signal
 import socket
 import sys
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGE = "_devrun_child"
-
-
-class Channel:
-    """The JSON lines between worker and launcher."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        sock.set_inheritable(False)  # not a child process of the app's to speak here
-        self._sock = sock
-        self._buffer = b""
-
-    def fileno(self) -> int:
-        return self._sock.fileno()
-
-    def send(self, **message: object) -> None:
-        """Send one message. A launcher that is gone is noticed by the reader, not here."""
-        with contextlib.suppress(OSError):
-            self._sock.sendall(json.dumps(message).encode() + b"\n")
-
-    def receive(self) -> dict[str, Any]:
-        """Wait for one message; end everything when the launcher is gone."""
-        while b"\n" not in self._buffer:
-            self._fill(0)
-        line, self._buffer = self._buffer.split(b"\n", 1)
-        message: dict[str, Any] = json.loads(line)
-        return message
-
-    def poll(self) -> dict[str, Any] | None:
-        """Return the next message if it is there. To be called when the socket is readable."""
-        try:
-            self._fill(socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return None
-        return self.receive() if b"\n" in self._buffer else None
-
-    def _fill(self, flags: int) -> None:
-        chunk = self._sock.recv(65536, flags)
-        if not chunk:
-            die_with_launcher()
-        self._buffer += chunk
-
-
-def die_with_launcher() -> NoReturn:
-    """End this process and its group at once: nobody is left who could ask for anything."""
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)
 
 
 def sibling(name: str) -> ModuleType:
@@ -80,23 +33,31 @@ def sibling(name: str) -> ModuleType:
 
 
 def main() -> None:
-    """Read the order, then serve the app, or the page that says why it cannot be served."""
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    """Be a worker, or a fork server."""
     if sys.path and os.path.realpath(sys.path[0]) == os.path.realpath(HERE):
         del sys.path[0]
-    order = channel.receive()
+    descriptor = int(sys.argv[1])
+    if sys.argv[2:] == ["fork"]:
+        sibling("forkserver").run(descriptor, work)
+    else:
+        channel = sibling("channel").Channel(socket.socket(fileno=descriptor))
+        work(channel.receive(), channel)
+
+
+def work(order: dict[str, Any], channel: Any, forked: Any = None) -> None:
+    """Serve the app, or the page that says why it cannot be served. ``forked``: what a forked worker does besides."""
     sockets = [socket.socket(fileno=fd) for fd in order["fds"]]
     for sock in sockets:
         sock.set_inheritable(False)
     restore_limits(order)
     failure = order.get("page")
     if failure is None:
-        failure = serve(order, channel, sockets)
+        failure = serve(order, channel, sockets, forked)
         if failure is None:
             return
         if failure["kind"] != "startup":  # uvicorn has logged that one
             print(failure["text"], file=sys.stderr, flush=True)
-        channel.send(**{"is": "failed", "failure": failure})
+        channel.send({"is": "failed", "failure": failure})
     serve_page(order, channel, sockets, failure)
 
 
@@ -110,7 +71,7 @@ def restore_limits(order: dict[str, Any]) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def serve(order: dict[str, Any], channel: Channel, sockets: list[socket.socket]) -> dict[str, Any] | None:
+def serve(order: dict[str, Any], channel: Any, sockets: list[socket.socket], forked: Any) -> dict[str, Any] | None:
     """Serve the app until asked to stop. Return the failure when it could not be started."""
     sys.argv = ["uvicorn", order["app"]]
     for stream in (sys.stdout, sys.stderr):
@@ -119,8 +80,11 @@ def serve(order: dict[str, Any], channel: Channel, sockets: list[socket.socket])
     own = loading.Own()
 
     def report(files: list[Any]) -> None:
-        channel.send(**{"is": "loaded", "files": files})
+        channel.send({"is": "loaded", "files": files})
 
+    if forked is not None:
+        forked.prepare(order, own)
+        report = forked.report
     try:
         importlib.import_module("uvicorn")
     except ImportError as exc:
@@ -132,8 +96,8 @@ def serve(order: dict[str, Any], channel: Channel, sockets: list[socket.socket])
         return setup_failure(unknown)
     # As `uvicorn module:app` does, and as late: a logging.py of the app's must not become uvicorn's.
     sys.path.insert(0, "")
-    loading.install(own, report)
-    problem: BaseException | None = serving.run(order, channel, sockets)
+    loading.install(own, report, None if forked is None else forked.park)
+    problem: BaseException | None = serving.run(order, channel, sockets, forked)
     if problem is None:
         return None
     if isinstance(problem, serving.SetupProblem):
@@ -154,7 +118,7 @@ def setup_failure(summary: str) -> dict[str, Any]:
     return {"kind": "setup", "summary": summary, "text": summary, "file": None, "line": None}
 
 
-def serve_page(order: dict[str, Any], channel: Channel, sockets: list[socket.socket], failure: dict[str, Any]) -> None:
+def serve_page(order: dict[str, Any], channel: Any, sockets: list[socket.socket], failure: dict[str, Any]) -> None:
     """Answer 503 with the failure until a signal comes, and finish what is being answered then."""
     import asyncio
 

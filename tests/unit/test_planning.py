@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,10 +57,11 @@ def plan(
     files: Mapping[str, str | None | Exception] | None = None,
     environ: Mapping[str, str] | None = None,
     choices: Choices | None = None,
+    **machine: Any,
 ) -> Plan:
     config, places = parse(text, "devrun.toml")
     source = Source(config, places, FOLDER / "devrun.toml")
-    return make_plan(source, choices or Choices(), Host(environ or {}, Disk(files or {}), OWN), "shop-1")
+    return make_plan(source, choices or Choices(), Host(environ or {}, Disk(files or {}), OWN, **machine), "shop-1")
 
 
 def mistakes(text: str, files: Mapping[str, str | None | Exception] | None = None) -> list[str]:
@@ -250,8 +252,16 @@ keep = true
 
 
 @pytest.mark.parametrize(
-    ("reload", "count"),
-    [('engine = "spawn"', 0), ('engine = "fork"', 1), ('preload = ["numpy"]', 1), ('preload = "off"', 0)],
+    ("asked", "platform", "debugged", "engine"),
+    [
+        ("auto", "linux", False, "fork"),
+        ("auto", "linux", True, "spawn"),
+        ("auto", "darwin", False, "spawn"),
+        ("fork", "darwin", False, "fork"),
+        ("fork", "linux", True, "fork"),
+        ("spawn", "linux", False, "spawn"),
+    ],
 )
-def test_what_this_version_cannot_do_is_told(reload: str, count: int) -> None:
-    assert len(plan(f'[apps.a]\napp = "a:app"\n[reload]\n{reload}\n').notes) == count
+def test_the_engine_that_is_chosen(asked: str, platform: str, debugged: bool, engine: str) -> None:
+    text = f'[apps.a]\napp = "a:app"\n[reload]\nengine = "{asked}"\n'
+    assert plan(text, platform=platform, debugged=debugged).reload.engine == engine

@@ -138,7 +138,7 @@ def test_a_reload_imports_while_the_old_worker_drains_and_begins_when_it_is_gone
         Tell(AppReloading("api", ("shop/main.py",))),
         Terminate(old),
         Arm(old, Alarm.KILL, GRACE),
-        Start(new),
+        Start(new, ("shop/main.py",)),
     ]
     snapshot, effects = play(snapshot, Imported(new, 5.2))
     assert effects == []
@@ -164,7 +164,7 @@ def test_what_outlives_its_grace_is_killed() -> None:
 def test_a_save_during_a_start_aborts_that_start() -> None:
     first, second = run(1), run(2)
     snapshot, effects = play(stack(), UpAsked(0.0), Spawned(first, 1, 0.1), FilesChanged("api", ("a.py",), 0.2))
-    assert effects == [Start(first), Tell(AppReloading("api", ("a.py",))), Kill(first), Start(second)]
+    assert effects == [Start(first), Tell(AppReloading("api", ("a.py",))), Kill(first), Start(second, ("a.py",))]
     snapshot, effects = play(snapshot, Imported(first, 0.3), Started(first, 0.3))
     assert effects == [], "late word of an older run is dropped"
     snapshot, effects = play(snapshot, Imported(second, 0.4), Exited(first, -9, (), 0.5), Started(second, 0.6))
@@ -188,7 +188,7 @@ def test_a_reload_that_is_overtaken_is_told_once() -> None:
 
 def test_a_worker_in_its_lifespan_gets_its_grace_even_when_it_only_starts() -> None:
     snapshot, effects = play(stack(), UpAsked(0.0), Imported(run(1), 0.1), FilesChanged("api", ("a.py",), 0.2))
-    assert effects[-3:] == [Terminate(run(1)), Arm(run(1), Alarm.KILL, GRACE), Start(run(2))]
+    assert effects[-3:] == [Terminate(run(1)), Arm(run(1), Alarm.KILL, GRACE), Start(run(2), ("a.py",))]
 
 
 def test_broken_code_is_told_and_mended_by_the_next_save() -> None:
@@ -199,7 +199,7 @@ def test_broken_code_is_told_and_mended_by_the_next_save() -> None:
     snapshot, effects = play(snapshot, Failed(first, FAILURE, 0.3), Imported(first, 0.3), Started(first, 0.3))
     assert effects == []
     snapshot, effects = play(snapshot, Healthy(first, 0.4), FilesChanged("api", ("shop/routes.py",), 9.0))
-    assert Start(run(2)) in effects
+    assert Start(run(2), ("shop/routes.py",)) in effects
     assert told(effects) == [AppReloading("api", ("shop/routes.py",))]
 
 
@@ -273,7 +273,7 @@ def test_a_save_ends_the_delay() -> None:
     snapshot, _ = play(serving(stack()), Exited(run(1), 1, (), 2.0), Exited(run(2), 1, (), 2.1))
     assert isinstance(snapshot.apps["api"].phase, Backoff)
     snapshot, effects = play(snapshot, FilesChanged("api", ("a.py",), 2.2))
-    assert effects[1:] == [Kill(run(3)), Start(run(4))]
+    assert effects[1:] == [Kill(run(3)), Start(run(4), ("a.py",))]
     assert snapshot.apps["api"].deaths == 0
     assert play(snapshot, Expired(run(3), Alarm.RETRY, 2.6))[1] == []
 

@@ -1,0 +1,101 @@
+"""What a forked worker does besides: imports ahead of its loop, watches what the import rests upon, parks checkpoints.
+
+Standard library only, Python 3.9 on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NoReturn
+
+from .channel import Channel
+from .forks import Start
+from .loading import LoadedFile, Own
+from .parking import Parking
+from .standin import LoopStandIn
+from .traces import Traces, installed_modules, is_package_file
+
+Order = dict[str, Any]
+
+
+class Forked:
+    """The import of an app in a process that was forked. A context: the import happens inside it.
+
+    ``imported``: the names that the fork server has in ``sys.modules``; ``early``: those that it has because uvicorn
+    itself needs them, and that the app could not replace by files of its own anyway.
+    """
+
+    def __init__(self, start: Start, channel: Channel, imported: frozenset[str], early: frozenset[str]) -> None:
+        self._start = start
+        self._channel = channel
+        self._imported = imported
+        self._early = early
+        self._loaded: list[LoadedFile] = []
+        self._loop = LoopStandIn(self._refuse)
+
+    def prepare(self, order: Order, own: Own) -> None:
+        """Get ready to import. Ends the process where the app must have one of its own."""
+        self._own = own
+        self._order = order
+        message = self._start.message
+        self._refuse_hidden()
+        self._traces = Traces(own, message["junk"], message["pruned"])
+        self._parking = Parking(self._channel, order["fds"], self._traces, message["roots"], self._resume)
+        self._parking.wanted = frozenset(message["park"])
+
+    def report(self, files: list[LoadedFile]) -> None:
+        """Tell of own files, and keep them for the processes that go on from a checkpoint."""
+        self._loaded += files
+        self._traces.note(files)
+        self._channel.send({"is": "loaded", "files": files})
+
+    def park(self, path: str) -> bool:
+        """Park in front of this file if that is wanted; True in a process that goes on from there."""
+        return self._parking.before(path)
+
+    def __enter__(self) -> Forked:
+        self._traces.begin()
+        self._loop.__enter__()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._loop.__exit__()
+        self._traces.end()
+        self._parking.wanted = frozenset()  # what is imported from now on is imported by a running app
+        if kind is None:
+            self._tell_modules()
+
+    def _resume(self, start: Start) -> None:
+        self._loop.install()
+        self._parking.wanted = frozenset(start.message["park"])
+        self._order.update({**self._channel.receive(), "fds": self._order["fds"]})
+        self._channel.send({"is": "loaded", "files": self._loaded})
+
+    def _refuse_hidden(self) -> None:
+        """A file of the app's that has the name of a module which is imported already would not be found any more."""
+        preloaded = {name.partition(".")[0] for name in self._imported - self._early}
+        for entry in os.listdir("."):
+            name = entry.partition(".")[0]
+            if name in preloaded and _can_be_imported(entry):
+                self._refuse(f"{entry} hides the installed {name}")
+
+    def _refuse(self, reason: str) -> NoReturn:
+        """Ask for a process that nothing was imported into."""
+        self._channel.send({"is": "unfit", "reason": reason})
+        os._exit(0)
+
+    def _tell_modules(self) -> None:
+        """Say which installed modules the app has imported besides those that the fork server had."""
+        changed = self._traces.environ_changed
+        names = list(sys.modules)
+        late = frozenset(names[changed[0] :]) if changed else frozenset[str]()
+        installed = (pair for pair in installed_modules(self._own) if is_package_file(pair[1]))
+        found = [pair for pair in installed if pair[0] not in self._imported]
+        after = changed[1] if changed and any(name in late for name, _ in found) else None
+        modules = [pair for pair in found if pair[0] not in late]
+        self._channel.send({"is": "modules", "modules": modules, "after": after})
+
+
+def _can_be_imported(entry: str) -> bool:
+    return entry.endswith((".py", ".so")) or os.path.exists(os.path.join(entry, "__init__.py"))

@@ -1,0 +1,123 @@
+"""The fork server: has the installed modules of its apps imported, and forks their workers.
+
+``run`` is called by ``worker.py FD fork``. FD is a stream socket to the launcher; ``forks`` tells what is said on it.
+
+Standard library and uvicorn only, Python 3.9 on.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import hashlib
+import importlib
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import Any, Callable
+
+from .channel import Channel
+from .forked import Forked
+from .forks import Forks, Start
+from .loading import Own
+from .parking import take_output
+from .preloading import preload
+from .system import adopt_orphans
+from .traces import Traces, package_folders
+
+_INSTALLED = (".dist-info", ".egg-info", ".egg-link", ".pth")
+Work = Callable[[dict[str, Any], Channel, Forked], None]
+
+
+def run(descriptor: int, work: Work) -> None:
+    """Serve until the launcher is gone; ``work`` is what a forked child does."""
+    adopt_orphans()
+    server = _Server(socket.socket(fileno=descriptor))
+    start = server.forks.serve()
+    gc.enable()
+    end_with(lambda: _be_worker(start, server, work))
+
+
+class _Server:
+    def __init__(self, sock: socket.socket) -> None:
+        self.own = Own()
+        self.forks = Forks(sock, self._changed, self._preload)
+        self._traces: Traces | None = None
+        error = _import_uvicorn()
+        self.forks.channel.send({"is": "hello", "pid": os.getpid(), "error": error, "packages": packages()})
+        self.early = frozenset(sys.modules)
+
+    def _preload(self, message: dict[str, Any]) -> dict[str, object]:
+        if self._traces is None:
+            self._traces = Traces(self.own, message["junk"], message["pruned"])
+        left_out = preload(message["modules"], self.own)
+        self._traces.complete()
+        return {"left_out": left_out, "modules": [name for name, _ in message["modules"] if name in sys.modules]}
+
+    def _changed(self) -> list[str]:
+        return [] if self._traces is None else self._traces.changed()
+
+
+def _import_uvicorn() -> str | None:
+    """Import what every worker needs. Return why that is impossible."""
+    try:
+        importlib.import_module("uvicorn")
+        importlib.import_module(f"{__package__}.serving")
+    except ImportError as exc:
+        return str(exc)
+    importlib.import_module(f"{__package__}.failure")
+    importlib.import_module("random")  # it seeds itself anew in every fork, but only where it was imported before
+    return None
+
+
+def packages() -> str:
+    """Return a digest of the interpreter and of all that is installed for it."""
+    names: list[str] = []
+    for folder in package_folders():
+        try:
+            names += [name for name in os.listdir(folder) if name.endswith(_INSTALLED)]
+        except OSError:
+            continue
+    text = "\n".join([sys.version, sys.executable, *sorted(names)])
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _be_worker(start: Start, server: _Server, work: Work) -> None:
+    message = start.message
+    take_output(start.output)
+    channel = Channel(socket.socket(fileno=start.channel))
+    order = {**channel.receive(), "fds": start.sockets}
+    os.environ.update(message["environ"])
+    os.chdir(message["cwd"])
+    work(order, channel, Forked(start, channel, frozenset(sys.modules), server.early))
+
+
+def end_with(target: Callable[[], None]) -> None:
+    """Call ``target`` and end the process as the interpreter would, but without returning to who forked it."""
+    code: Any = 0
+    try:
+        target()
+    except SystemExit as exc:
+        code = exc.code
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException as exc:
+        sys.excepthook(type(exc), exc, exc.__traceback__)
+        code = 1
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+    except BaseException as exc:
+        sys.excepthook(type(exc), exc, exc.__traceback__)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    os._exit((code or 0) & 0xFF)

@@ -1,0 +1,123 @@
+"""Imports installed modules ahead of the apps, and finds out which of them must not be.
+
+A module may be imported ahead if it comes from where the app gets it, imports nothing of the app's own, starts no
+thread that would be missing in a forked process, and leaves no descriptor open that would be shared.
+
+Standard library only, Python 3.9 on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from typing import Any, Callable
+
+from .system import open_descriptors, outlasts_fork
+
+Wanted = Sequence[Sequence[str]]
+"""Pairs of a module's name and the file that the app got it from ("": wherever it comes from)."""
+
+
+class Inspector:
+    """A finder that looks at the process after each module: the innermost one at fault is known by name."""
+
+    def __init__(self, own: Callable[[str], bool]) -> None:
+        self._own = own
+        self._descriptors = set(open_descriptors())
+        self._stack: list[str] = []
+        self.fault: tuple[str, str, tuple[str, ...]] | None = None
+        """The module, what is wrong, and the modules that were importing it."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            if finder is self or find is None:
+                continue
+            spec: ModuleSpec | None = find(name, path, target)
+            if spec is not None:
+                self._attend(spec)
+                return spec
+        return None
+
+    def _attend(self, spec: ModuleSpec) -> None:
+        if spec.has_location and spec.origin and self._own(spec.origin):
+            self._accuse(spec.name, "is the app's own")
+        loader = spec.loader
+        if loader is None or isinstance(loader, type) or not hasattr(loader, "exec_module"):
+            return
+        original = loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            vars(loader).pop("exec_module", None)
+            self._stack.append(spec.name)
+            try:
+                original(module)
+            finally:
+                self._look(self._stack.pop())
+
+        with contextlib.suppress(AttributeError):  # one without room for it
+            loader.exec_module = exec_module  # type: ignore[method-assign]
+
+    def _look(self, name: str) -> None:
+        extra = [what for number, what in open_descriptors().items() if number not in self._descriptors]
+        problem = f"leaves a descriptor open ({', '.join(sorted(extra))})" if extra else outlasts_fork(threads=1)
+        if problem is not None:
+            self._accuse(name, problem)
+
+    def _accuse(self, name: str, problem: str) -> None:
+        if self.fault is None:
+            self.fault = (name, problem, tuple(self._stack))
+
+
+def preload(wanted: Wanted, own: Callable[[str], bool]) -> dict[str, str]:
+    """Import the modules, in this order. Return those that must be left out, by name, and why.
+
+    If there are any, this process is not as it should be, and none may be forked from it.
+    """
+    inspector = Inspector(own)
+    left_out: dict[str, str] = {}
+    gc.disable()  # all of it stays
+    sys.meta_path.insert(0, inspector)
+    try:
+        for name, origin in wanted:
+            if name.partition(".")[0] not in left_out:
+                problem = _import(name, origin)
+                if problem is not None:
+                    left_out[name] = problem
+            if inspector.fault is not None:
+                left_out.update(_left_out(*inspector.fault))
+                break  # nothing that comes now could be told from what has come
+    finally:
+        sys.meta_path.remove(inspector)
+    gc.collect()
+    gc.freeze()
+    return left_out
+
+
+def _import(name: str, origin: str) -> str | None:
+    """Return what went wrong."""
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        if exc.name and f"{name}.".startswith(f"{exc.name}."):
+            return None  # uninstalled, or gone with a new version
+        return f"cannot be imported ahead of the app: {exc}"
+    except BaseException as exc:
+        return f"cannot be imported ahead of the app: {type(exc).__name__}: {exc}"[:300]
+    found = getattr(getattr(module, "__spec__", None), "origin", None)
+    if origin and found != origin:
+        return f"comes from {found}, not from {origin}"
+    return None
+
+
+def _left_out(name: str, problem: str, importing: Sequence[str]) -> dict[str, str]:
+    """Return whole packages: to import anything of one may import the module again."""
+    package = name.partition(".")[0]
+    others = {other.partition(".")[0]: f"imports {name}, which {problem}" for other in importing}
+    if problem == "is the app's own":
+        return others
+    return {**others, package: problem if name == package else f"{name} {problem}"}

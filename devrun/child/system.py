@@ -1,0 +1,103 @@
+"""What this process has of the system: threads, descriptors, orphans. What Linux does in its own way is here.
+
+Standard library only, Python 3.9 on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+
+_SET_CHILD_SUBREAPER = 36
+
+
+def thread_count() -> int:
+    """Return the number of threads; where the system does not tell, those that Python has started."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return threading.active_count()
+
+
+def open_descriptors() -> dict[int, str]:
+    """Return the open descriptors, each with what it is where the system tells."""
+    found: dict[int, str] = {}
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                with contextlib.suppress(OSError):  # the one that listed the folder is closed by now
+                    os.fstat(int(name))
+                    found[int(name)] = _target(f"{folder}/{name}")
+            return found
+    return found
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return "a file"
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends, so that somebody reaps it (Linux's prctl(2)).
+
+    Elsewhere the system's first process does.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        return  # a Python without ctypes, a system library without prctl
+
+
+def outlasts_fork(threads: int) -> str | None:
+    """Return why this process cannot be forked, or None. ``threads``: as many of the system's as it may have.
+
+    Some libraries keep threads that they end themselves at a fork and start again when they need them
+    (pthread_atfork(3): OpenBLAS does). A fork that comes to nothing tells them from the others.
+    """
+    if thread_count() <= threads:
+        return None
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    if thread_count() <= threads:
+        return None
+    names = ", ".join(sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread()))
+    return f"starts a thread ({names})" if names else "starts a thread"
+
+
+def bury() -> tuple[int, int] | None:
+    """Reap a child that has ended, and kill what is left of its group. Return its pid and exit code, or None."""
+    try:
+        if hasattr(os, "waitid"):
+            # Not reaped yet: meanwhile its number, and that of its group, cannot be given to others.
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is None:
+                return None
+            end_group(found.si_pid)
+            pid, status = os.waitpid(found.si_pid, 0)
+        else:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return None
+            end_group(pid)
+    except ChildProcessError:
+        return None
+    return pid, os.waitstatus_to_exitcode(status)
+
+
+def end_group(pid: int) -> None:
+    """Kill a process group, or the process that is about to lead it."""
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(OSError):
+            kill(pid, signal.SIGKILL)
+            return

@@ -1,0 +1,178 @@
+"""What an import has rested upon so far: modules, data files, folders, and whether all that is still the same.
+
+Own files come from ``loading``, data files and listings from audit events (https://docs.python.org/3/library/audit_events.html).
+Standard library only, Python 3.9 on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from types import FrameType
+from typing import Any, Callable, Optional
+
+from .loading import LoadedFile, Stamp, stamp
+
+_MOST_FOLDERS = 2000
+_PACKAGES = frozenset(("site-packages", "dist-packages"))
+_WRITING = os.O_WRONLY | os.O_RDWR
+_SPECIAL = ("/proc/", "/dev/", "/sys/")
+_ENVIRONMENT = ("os.putenv", "os.unsetenv")
+_HEARD = frozenset(("open", "os.listdir", "os.scandir", *_ENVIRONMENT))
+Listing = Optional[tuple[int, frozenset[str]]]
+"""The mtime_ns of a folder and the names in it; None: there is none."""
+
+
+class Traces:
+    """Hears of what the app's import looks at from ``begin`` to ``end``.
+
+    ``junk``: patterns of names that come and go without meaning; ``pruned``: names of folders that hold no source.
+    """
+
+    def __init__(self, own: Callable[[str], bool], junk: Iterable[str], pruned: Iterable[str]) -> None:
+        self._own = own
+        self._pruned = frozenset(pruned)
+        self._junk = re.compile("|".join(map(fnmatch.translate, junk)) or "(?!)").match
+        self._files: dict[str, Stamp] = {}
+        self._folders: dict[str, Listing] = {}
+        self._listening = False
+        self.environ_changed: tuple[int, str] | None = None
+        """How many modules there were when the app's own code first changed a variable of the environment: which."""
+
+    def begin(self) -> None:
+        self._listening = True
+        sys.addaudithook(self._audit)
+
+    def end(self) -> None:
+        self._listening = False
+
+    def note(self, files: Iterable[LoadedFile]) -> None:
+        """These own files are about to be read, or were not there."""
+        for path, found in files:
+            self._files[path] = found
+
+    def complete(self, roots: Iterable[str] = ()) -> None:
+        """Take in what takes time: all folders below ``roots``, and the installed modules that are loaded.
+
+        A folder of packages changes when one is installed or removed.
+        """
+        self._listening = False
+        for folder in (*_walk(roots, self._pruned), *package_folders()):
+            if folder not in self._folders:
+                self._folders[folder] = self._list(folder)
+        for _, path in installed_modules(self._own):
+            if path not in self._files:
+                self._files[path] = stamp(path)
+
+    def changed(self) -> list[str]:
+        """Return the paths that are no longer as they were; a few at most."""
+        found = [path for path, seen in self._files.items() if stamp(path) != seen]
+        found += [path for path in list(self._folders) if self._has_changed(path)]
+        return found[:5]
+
+    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if self._listening and event in _HEARD:
+            self._listening = False  # what is done here is heard, too
+            with contextlib.suppress(Exception):  # it would come out of the app's own call
+                self._hear(event, args)
+            self._listening = True
+
+    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
+        if event in _ENVIRONMENT:
+            self._hear_variable(os.fsdecode(args[0]), os.fsdecode(args[1]) if len(args) > 1 else None)
+            return
+        target = args[0]
+        if isinstance(target, int):
+            return
+        path = os.path.abspath("." if target is None else os.fsdecode(target))
+        if path.startswith(_SPECIAL) or not self._own(path):
+            return
+        if event != "open":
+            self._folders.setdefault(path, self._list(path))
+        elif not args[2] & _WRITING and not path.endswith(".pyc"):
+            self._files.setdefault(path, stamp(path))
+
+    def _hear_variable(self, name: str, value: str | None) -> None:
+        # An installed module that does so while it is imported will do the same when it is preloaded.
+        if self.environ_changed is None and os.environ.get(name) != value and _asked_by(self._own):
+            self.environ_changed = (len(sys.modules), name)
+
+    def _has_changed(self, folder: str) -> bool:
+        before = self._folders[folder]
+        try:
+            mtime = os.stat(folder).st_mtime_ns
+        except OSError:
+            return before is not None
+        if before is None:
+            return True
+        if mtime == before[0]:
+            return False
+        now = self._folders[folder] = self._list(folder)
+        return now is None or now[1] != before[1]
+
+    def _list(self, folder: str) -> Listing:
+        try:
+            mtime = os.stat(folder).st_mtime_ns
+            names = os.listdir(folder)
+        except OSError:
+            return None
+        return mtime, frozenset(name for name in names if name not in self._pruned and not self._junk(name))
+
+
+def _asked_by(own: Callable[[str], bool]) -> bool:
+    """Whether own code has asked for what happens now, rather than an installed module that is being imported."""
+    frame: FrameType | None = sys._getframe(3)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib"):
+            return False
+        if own(name):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _walk(roots: Iterable[str], pruned: frozenset[str]) -> Iterator[str]:
+    """Yield the folders below ``roots``, those of caches and virtual environments left out."""
+    count = 0
+    for root in dict.fromkeys(roots):
+        for folder, below, files in os.walk(root):
+            if "pyvenv.cfg" in files or "CACHEDIR.TAG" in files:
+                below.clear()
+                continue
+            below[:] = [name for name in below if name not in pruned and not name.endswith(".egg-info")]
+            count += 1
+            if count > _MOST_FOLDERS:
+                return
+            yield folder
+
+
+def installed_modules(own: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """Yield (name, file) of each module in ``sys.modules`` that is not the app's own, in the order of import."""
+    for name, module in list(sys.modules.items()):
+        # Not getattr: a module may be any object, and asking it may import more.
+        spec = _namespace(module).get("__spec__")
+        origin = getattr(spec, "origin", None)
+        if isinstance(origin, str) and getattr(spec, "has_location", False) and not own(origin):
+            yield name, origin
+
+
+def _namespace(module: object) -> dict[str, Any]:
+    try:
+        return object.__getattribute__(module, "__dict__")  # type: ignore[no-any-return]
+    except AttributeError:
+        return {}
+
+
+def is_package_file(path: str) -> bool:
+    """Whether a file was installed, as opposed to the standard library's."""
+    return not _PACKAGES.isdisjoint(path.split(os.sep))
+
+
+def package_folders() -> list[str]:
+    """Return the folders on ``sys.path`` into which packages are installed."""
+    return [path for path in sys.path if os.path.basename(path.rstrip(os.sep)) in _PACKAGES]

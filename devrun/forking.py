@@ -1,0 +1,198 @@
+"""The fork engine: workers are forked from processes that have imported already what has not changed.
+
+Decides what a worker is forked from: the latest checkpoint that is still as it should be, else a fork server, else
+(where forking is not possible or not safe) a fresh interpreter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from devrun.checkpoints import Checkpoints
+from devrun.engine import AppReport, CheckpointReport, EngineReport, Groups, Job, Made, Surroundings
+from devrun.events import Run
+from devrun.forker import Forked, Forker
+from devrun.forkserver import JUNK_NAMES
+from devrun.homes import Home, Homes
+from devrun.matching import PRUNED
+from devrun.spawning import SpawnEngine, wires
+
+CRASHES = frozenset(-number for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE))
+TRIES = 3
+
+
+@dataclass(slots=True)
+class _App:
+    """What is known of one app. ``unfit``: why it gets a fresh interpreter each time."""
+
+    checkpoints: Checkpoints[_Parked]
+    unfit: str | None = None
+    refused: str | None = None
+    importing: set[Run] = field(default_factory=set[Run])
+
+
+@dataclass(eq=False, slots=True)
+class _Parked:
+    """A checkpoint."""
+
+    forker: Forker
+    pid: int | None = None
+
+
+class ForkEngine:
+    """``tell`` hears what a person should know about an app."""
+
+    def __init__(
+        self,
+        spawning: SpawnEngine,
+        homes: Homes,
+        surroundings: Surroundings,
+        groups: Groups,
+        checkpoints: int,
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._spawning = spawning
+        self._homes = homes
+        self._surroundings = surroundings
+        self._groups = groups
+        self._tell = tell
+        self._apps = {name: _App(Checkpoints(checkpoints)) for name in homes.apps}
+        self._greetings: set[asyncio.Task[None]] = set()
+
+    def note(self, app: str, paths: Sequence[str]) -> None:
+        """A change of anything but modules may mean anything: nothing that was imported before is used again then."""
+        checkpoints = self._apps[app].checkpoints
+        if paths and all(path.endswith(".py") for path in paths):
+            self._retire(checkpoints.edit([os.path.realpath(self._surroundings.folder / path) for path in paths]))
+        else:
+            self._retire(checkpoints.clear())
+
+    async def make(self, job: Job) -> Made | None:
+        app = self._apps[job.run.app]
+        if app.unfit is None and job.recipe.plan.cwd.is_dir():
+            app.importing.add(job.run)
+            with wires(self._surroundings.terminal) as ends:
+                descriptors = [ends.channel.fileno(), ends.printed, *(sock.fileno() for sock in job.recipe.sockets)]
+                forked = await self._fork(job, app, descriptors)
+                if forked is not None:
+                    return ends.made(forked)
+            app.importing.discard(job.run)
+        return await self._spawning.make(job)
+
+    async def make_page(self, job: Job) -> Made | None:
+        return await self._spawning.make_page(job)
+
+    def hear(self, run: Run, message: Mapping[str, Any], descriptors: deque[int]) -> bool:
+        app = self._apps[run.app]
+        match message["is"]:
+            case "modules":
+                app.importing.discard(run)
+                modules = [(str(name), str(origin)) for name, origin in message["modules"]]
+                self._homes.learn(run.app, modules, message["after"])
+                self._settle(run.app)
+            case "failed":
+                app.importing.discard(run)
+                self._settle(run.app)
+            case "parked":
+                self._park(app, message["file"], socket.socket(fileno=descriptors.popleft()))
+            case "unparked":
+                app.refused = f"{message['file']}: the import up to it {message['reason']}"
+            case "unfit":
+                self._refuse(run.app, str(message["reason"]))
+                return True
+            case _:
+                pass
+        return False
+
+    def ended(self, run: Run, code: int) -> bool:
+        app = self._apps[run.app]
+        if run not in app.importing:
+            return False
+        app.importing.discard(run)
+        self._settle(run.app)
+        if code not in CRASHES or app.unfit is not None:
+            return False
+        self._refuse(run.app, f"its import crashed in a forked process ({signal.Signals(-code).name})")
+        return True
+
+    def report(self) -> EngineReport:
+        return EngineReport({name: self._report(app) for name, app in self._apps.items()}, self._homes.report())
+
+    async def close(self) -> None:
+        for app in self._apps.values():
+            for parked in app.checkpoints.clear():
+                parked.forker.close()
+        for greeting in self._greetings:
+            greeting.cancel()
+        await self._homes.close()
+
+    def _report(self, app: _App) -> AppReport:
+        parked = tuple(CheckpointReport(file, one.pid) for file, one in app.checkpoints.parked if one.pid is not None)
+        return AppReport("fork" if app.unfit is None else "spawn", app.unfit, app.refused, parked)
+
+    async def _fork(self, job: Job, app: _App, descriptors: list[int]) -> Forked | None:
+        """Return a forked process; None if there is nothing that can be forked."""
+        plan = job.recipe.plan
+        message = {
+            "environ": {"DEVRUN_APP": plan.name},
+            "cwd": str(plan.cwd),
+            "park": app.checkpoints.wanted if plan.reload else (),
+            "roots": [str(plan.cwd), str(self._surroundings.folder)],
+            "junk": JUNK_NAMES,
+            "pruned": sorted(PRUNED),
+        }
+        for _, parked in reversed(app.checkpoints.parked):
+            answer = await parked.forker.start(message, descriptors)
+            if isinstance(answer, Forked):
+                return answer
+            app.checkpoints.drop(parked)
+            parked.forker.retire()
+        for _ in range(TRIES):
+            home = await self._homes.ready(plan.name)
+            if home.server is None or not job.wanted():
+                return None
+            answer = await home.server.forker.start(message, descriptors)
+            if isinstance(answer, Forked):
+                return answer
+            home.renew()
+        return None
+
+    def _park(self, app: _App, file: str, sock: socket.socket) -> None:
+        parked = _Parked(Forker(sock, self._homes.terms.exits, lambda line: None))
+        app.refused = None
+        self._retire(app.checkpoints.park(file, parked))
+        task = asyncio.create_task(self._greet(app, parked))
+        self._greetings.add(task)
+        task.add_done_callback(self._greetings.discard)
+
+    async def _greet(self, app: _App, parked: _Parked) -> None:
+        """Know a checkpoint from its greeting to its end."""
+        greeting = await parked.forker.greeting
+        if greeting is not None:
+            pid = parked.pid = int(greeting["pid"])
+            self._groups.add(pid)
+            await parked.forker.ended
+            self._groups.remove(pid)
+        app.checkpoints.drop(parked)
+
+    def _retire(self, unwanted: list[_Parked]) -> None:
+        for parked in unwanted:
+            parked.forker.retire()
+
+    def _refuse(self, name: str, reason: str) -> None:
+        self._apps[name].unfit = reason
+        self._retire(self._apps[name].checkpoints.clear())
+        self._tell(name, f"each reload starts a fresh interpreter: {reason}")
+
+    def _settle(self, name: str) -> None:
+        """Once nothing is being imported, let the fork server import what was learned: processor time is free now."""
+        home: Home = self._homes.home(name)
+        if not any(self._apps[app].importing for app in home.apps):
+            home.extend()

@@ -1,0 +1,220 @@
+"""The fork servers of a stack: one for all apps that have the same interpreter and the same environment.
+
+Decides what each of them imports, from what the apps were seen to import.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from devrun.engine import Recipe, ServerReport
+from devrun.forkserver import ForkServer, Terms
+from devrun.preloads import Module, Preloads, Record
+
+ROUNDS = 8
+"""How often a server is started anew because modules had to be left out; then it imports nothing ahead."""
+
+Preload = Literal["auto", "off"] | tuple[str, ...]
+
+
+class Home:
+    """One fork server, started anew when it is of no use any more. ``apps``: those whose workers come from it."""
+
+    def __init__(self, recipe: Recipe, apps: set[str], homes: Homes) -> None:
+        self.apps = apps
+        self.server: ForkServer | None = None
+        self.record = Record()
+        self._recipe = recipe
+        self._homes = homes
+        self._raising: asyncio.Task[None] | None = None
+        self._extending: asyncio.Task[None] | None = None
+        self._old: list[ForkServer] = []
+
+    async def ready(self) -> None:
+        """Wait until ``server`` can fork; it is None if it cannot be had. Raises what exec does."""
+        if self.server is not None and self.server.gone.done():
+            self.renew()
+        if self._raising is None:
+            self._raising = asyncio.create_task(self._raise())
+        try:
+            await asyncio.shield(self._raising)
+        except (OSError, ValueError):
+            self._raising = None
+            raise
+        if self.server is None:
+            self._raising = None  # the next run tries again: uvicorn may have been installed
+
+    def renew(self) -> None:
+        """Let this server's workers live on, and fork the next ones from a new server."""
+        if self.server is not None:
+            self.server.forker.retire()
+            self._old.append(self.server)
+            self._old = [server for server in self._old if not server.gone.done()]
+        self.server = None
+        self._raising = None
+
+    def extend(self) -> None:
+        """Let the server import what was learned since it was started."""
+        busy = self._extending is not None and not self._extending.done()
+        if self.server is not None and not busy and self._missing(self.server):
+            self._extending = asyncio.create_task(self._extend(self.server))
+
+    def report(self) -> ServerReport:
+        server = self.server
+        return ServerReport(
+            str(self._recipe.plan.python),
+            tuple(sorted(self.apps)),
+            None if server is None else server.pid,
+            () if server is None else tuple(server.preloaded),
+            dict(self.record.left_out),
+        )
+
+    async def close(self) -> None:
+        tasks = [task for task in (self._raising, self._extending) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        servers = [*self._old, *([] if self.server is None else [self.server])]
+        await asyncio.gather(*(server.close() for server in servers))
+
+    async def _raise(self) -> None:
+        for _ in range(ROUNDS):
+            server = await self._homes.start(self._recipe, self.apps)
+            self.server = server
+            if server.error is not None:
+                self.server = None
+                await server.close()
+                return
+            self._remember(server)
+            left_out = await server.preload(self._missing(server))
+            if not left_out:
+                return
+            self._leave_out(left_out)
+            self.server = None
+            await server.close()
+        self.server = await self._homes.start(self._recipe, self.apps)
+        await self.server.preload(())
+
+    def _remember(self, server: ForkServer) -> None:
+        """Look up what is known; after an installation start from what was known before it."""
+        before, self.record = self.record, self._homes.preloads.record(str(self._recipe.plan.python), server.packages)
+        if self.record is not before and not self.record.modules:
+            self.record.modules.update(before.modules)
+            self.record.apps.update(before.apps)
+            self.record.after.update(before.after)
+        self._homes.part(self, self.record.after)
+
+    def _missing(self, server: ForkServer) -> Sequence[Module]:
+        preload = self._homes.preload
+        if preload == "off":
+            return ()
+        if preload == "auto":
+            wanted = self.record.wanted(self.apps)
+        else:
+            wanted = [(name, "") for name in preload if name not in self.record.left_out]
+        return [module for module in wanted if module[0] not in server.preloaded]
+
+    async def _extend(self, server: ForkServer) -> None:
+        missing = self._missing(server)
+        try:
+            left_out = await server.preload(missing)
+        except OSError:
+            return  # it has ended; the next run will notice
+        loaded = frozenset(server.preloaded)
+        for name, _ in missing:
+            if name not in loaded and name not in left_out:
+                self.record.modules.pop(name, None)
+        if left_out:
+            self._leave_out(left_out)
+            if self.server is server:
+                self.renew()
+                await self.ready()
+        self._homes.preloads.save()
+
+    def _leave_out(self, left_out: Mapping[str, str]) -> None:
+        self.record.left_out.update(left_out)
+        self._homes.preloads.save()
+        if not isinstance(self._homes.preload, str):
+            for name, reason in left_out.items():
+                self._homes.warn(f"reload.preload: {name} is left out: {reason}")
+
+
+class Homes:
+    """All of them. ``warn`` hears what a person should know; ``log`` what a server prints, for one of its apps."""
+
+    def __init__(
+        self,
+        recipes: Mapping[str, Recipe],
+        preload: Preload,
+        cache: Path,
+        terms: Terms,
+        warn: Callable[[str], None],
+        log: Callable[[str, Sequence[str]], None],
+    ) -> None:
+        self.preload = preload
+        self.preloads = Preloads(cache)
+        self.terms = terms
+        self.warn = warn
+        self._recipes = recipes
+        self._log = log
+        self._homes: dict[str, Home] = {}
+        shared: dict[object, Home] = {}
+        for name, recipe in recipes.items():
+            key = (recipe.plan.python, frozenset(_shared_environ(recipe).items()))
+            home = shared.setdefault(key, Home(recipe, set(), self))
+            home.apps.add(name)
+            self._homes[name] = home
+
+    @property
+    def apps(self) -> Sequence[str]:
+        return tuple(self._recipes)
+
+    def home(self, app: str) -> Home:
+        return self._homes[app]
+
+    async def ready(self, app: str) -> Home:
+        """Return the home of an app, when it can fork or has given up."""
+        while True:
+            home = self._homes[app]
+            await home.ready()
+            if self._homes[app] is home:
+                return home
+
+    def part(self, home: Home, apps: Mapping[str, str]) -> None:
+        """Give these apps homes of their own: they import in another environment what the others import ahead."""
+        for app in home.apps.intersection(apps) if len(home.apps) > 1 else ():
+            home.apps.discard(app)
+            self._homes[app] = Home(self._recipes[app], {app}, self)
+
+    def learn(self, app: str, modules: Sequence[Module], after: str | None) -> None:
+        """An app was seen to import these modules, in this order."""
+        home = self._homes[app]
+        if home.record.learn(app, modules, after):
+            self.preloads.save()
+        self.part(home, home.record.after)
+
+    async def start(self, recipe: Recipe, apps: set[str]) -> ForkServer:
+        """Start a fork server. Raises OSError or ValueError."""
+        plan = recipe.plan
+        speaker = min(apps)
+        return await ForkServer.start(
+            plan.python,
+            _shared_environ(recipe),
+            plan.cwd,
+            self.terms,
+            lambda lines: self._log(speaker, lines),
+        )
+
+    def report(self) -> tuple[ServerReport, ...]:
+        return tuple(home.report() for home in dict.fromkeys(self._homes.values()))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(home.close() for home in dict.fromkeys(self._homes.values())))
+
+
+def _shared_environ(recipe: Recipe) -> dict[str, str]:
+    """What a fork server gets: all but what tells its apps apart anyway."""
+    return {name: value for name, value in recipe.environ.items() if name != "DEVRUN_APP"}

@@ -1,0 +1,113 @@
+"""Which installed modules the apps were seen to import, remembered from one ``up`` to the next.
+
+Kept in ``.devrun/cache``, under the interpreter and what is installed for it. A cache: what is damaged is learned anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from devrun.errors import FileError
+from devrun.outputs import writer
+
+VERSION = 1
+MOST_RECORDS = 8
+
+Module = tuple[str, str]
+"""A module's name, and the file that it came from."""
+
+
+@dataclass(slots=True)
+class Record:
+    """What is known about one interpreter as it is installed now.
+
+    ``modules`` are in the order in which they are to be imported; ``apps`` tells for each app which packages it uses.
+    ``after``: apps whose own code sets a variable of the environment before it imports other modules.
+    """
+
+    modules: dict[str, str] = field(default_factory=dict[str, str])
+    apps: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    after: dict[str, str] = field(default_factory=dict[str, str])
+    left_out: dict[str, str] = field(default_factory=dict[str, str])
+
+    def wanted(self, apps: Iterable[str]) -> list[Module]:
+        """The modules to import for these apps."""
+        packages = {package for app in apps for package in self.apps.get(app, ())}
+        return [
+            (name, origin)
+            for name, origin in self.modules.items()
+            if name.partition(".")[0] in packages and name not in self.left_out and _package(name) not in self.left_out
+        ]
+
+    def learn(self, app: str, modules: Sequence[Module], after: str | None) -> bool:
+        """An app has imported these besides those it was known to import. True if that is news."""
+        known = (dict(self.modules), self.apps.get(app), self.after.get(app))
+        self.modules.update(modules)
+        self.apps[app] = list(dict.fromkeys((*self.apps.get(app, ()), *(_package(name) for name, _ in modules))))
+        if after is not None:
+            self.after[app] = after
+        return known != (self.modules, self.apps[app], self.after.get(app))
+
+
+def _package(name: str) -> str:
+    return name.partition(".")[0]
+
+
+class Preloads:
+    """All records of a project. The newest used come first."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._records: dict[str, Record] | None = None
+
+    def record(self, python: str, packages: str) -> Record:
+        """The record of an interpreter with what is installed for it (a digest): a new one if there is none."""
+        records = self._all()
+        key = f"{packages} {python}"
+        found = records.pop(key, None) or Record()
+        self._records = {key: found, **dict(list(records.items())[: MOST_RECORDS - 1])}
+        return found
+
+    def save(self) -> None:
+        """Write it down. A cache that cannot be written is no reason to stop."""
+        records = {
+            key: {"modules": r.modules, "apps": r.apps, "after": r.after, "left_out": r.left_out}
+            for key, r in self._all().items()
+        }
+        with suppress(OSError, FileError):
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            writer.write(self._file, json.dumps({"version": VERSION, "records": records}).encode(), mode=0o600)
+
+    def _all(self) -> dict[str, Record]:
+        if self._records is None:
+            self._records = _read(self._file)
+        return self._records
+
+
+def _read(file: Path) -> dict[str, Record]:
+    try:
+        document: Any = json.loads(file.read_bytes())
+        if document["version"] != VERSION:
+            return {}
+        return {key: _record(table) for key, table in document["records"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+
+
+def _record(table: Mapping[str, Any]) -> Record:
+    apps = cast("dict[str, list[str]]", table["apps"])
+    return Record(
+        _texts(table["modules"]),
+        {str(app): [str(name) for name in names] for app, names in apps.items()},
+        _texts(table["after"]),
+        _texts(table["left_out"]),
+    )
+
+
+def _texts(table: Mapping[str, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in table.items()}
