@@ -23,6 +23,10 @@ class Guard:
         self._groups: set[int] = set()
         self._process = self._start()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def add(self, pgid: int) -> None:
         self._groups.add(pgid)
         self._write(f"+{pgid}\n")

@@ -1,0 +1,134 @@
+"""The launcher's end of the control socket: takes requests of many clients at once, each answered in its order.
+
+Knows neither what is asked nor what is answered (``desk`` does). No client, however slow, rude or gone, disturbs the
+stack or another client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from devrun.control.listening import listening
+from devrun.control.protocol import LONGEST_REQUEST, RefusedError, Request, answer, parse, refusal
+
+MOST_CLIENTS = 100
+PATIENCE = 30.0
+"""Seconds that a client may take for its next request, or to read an answer."""
+
+Answer = Callable[[Request], Awaitable[Mapping[str, Any]]]
+"""Answers a request. Raises RefusedError."""
+
+
+@asynccontextmanager
+async def serving(state_dir: Path, answers: Answer, warn: Callable[[str], None]) -> AsyncGenerator[None]:
+    """Answer on the control socket of the project. Where there can be none, ``warn`` says why."""
+    with listening(state_dir, warn) as listener:
+        if listener is None:
+            yield
+            return
+        server = Server(answers)
+        accepting = asyncio.create_task(server.accept(listener))
+        try:
+            yield
+        finally:
+            accepting.cancel()
+            await asyncio.wait([accepting])
+            await server.close()
+
+
+class Server:
+    """The connections. ``patience`` as ``PATIENCE``."""
+
+    def __init__(self, answers: Answer, patience: float = PATIENCE) -> None:
+        self._answers = answers
+        self._patience = patience
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def accept(self, listener: socket.socket) -> None:
+        """Take clients until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, _ = await loop.sock_accept(listener)
+            except OSError:  # no descriptor is left: those who come may wait
+                await asyncio.sleep(1.0)
+                continue
+            task = asyncio.create_task(self._serve(client))
+            self._clients.add(task)
+            task.add_done_callback(self._clients.discard)
+
+    async def close(self) -> None:
+        """Leave every client."""
+        clients = list(self._clients)
+        for client in clients:
+            client.cancel()
+        if clients:
+            await asyncio.wait(clients)
+
+    async def _serve(self, client: socket.socket) -> None:
+        with client:
+            client.setblocking(False)
+            with suppress(OSError, TimeoutError):
+                connection = _Connection(client, self._patience)
+                if len(self._clients) > MOST_CLIENTS:
+                    await connection.write(refusal(RefusedError("busy", f"more than {MOST_CLIENTS} clients at once")))
+                    return
+                await self._converse(connection)
+
+    async def _converse(self, connection: _Connection) -> None:
+        while True:
+            try:
+                line = await connection.read()
+            except RefusedError as error:  # where its end is cannot be known
+                await connection.write(refusal(error))
+                return
+            if line is None:
+                return
+            if line.strip():
+                await connection.write(await self._reply(line))
+            await asyncio.sleep(0)  # a client that asks without end may not keep the loop for itself
+
+    async def _reply(self, line: bytes) -> bytes:
+        try:
+            request = parse(line)
+            return answer(request, await self._answers(request))
+        except RefusedError as error:
+            return refusal(error)
+        except Exception as error:
+            # One question that we cannot answer must not end the stack; the asker gets to know what went wrong.
+            return refusal(RefusedError("failed", f"the launcher could not answer: {type(error).__name__}: {error}"))
+
+
+class _Connection:
+    """Lines from and to one client. A TimeoutError means that it is too slow."""
+
+    def __init__(self, client: socket.socket, patience: float) -> None:
+        self._client = client
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._pending = bytearray()
+
+    async def read(self) -> bytes | None:
+        """Return the next line; None when there is none any more, or it was cut off. Raises RefusedError: too long."""
+        async with asyncio.timeout(self._patience):
+            scanned = 0
+            while (end := self._pending.find(b"\n", scanned)) < 0 and len(self._pending) <= LONGEST_REQUEST:
+                scanned = len(self._pending)
+                more = await self._loop.sock_recv(self._client, LONGEST_REQUEST)
+                if not more:
+                    return None
+                self._pending += more
+        if not 0 <= end < LONGEST_REQUEST:
+            raise RefusedError("too-long", f"a request is at most {LONGEST_REQUEST} bytes long")
+        line = bytes(self._pending[:end])
+        del self._pending[: end + 1]
+        return line
+
+    async def write(self, line: bytes) -> None:
+        async with asyncio.timeout(self._patience):
+            await self._loop.sock_sendall(self._client, line)

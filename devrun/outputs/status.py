@@ -1,0 +1,220 @@
+"""How a stack is, as data: what ``devrun status --json`` prints and what goes over the control socket.
+
+Pure. A format with a version: fields are only ever added. Times are in seconds, sizes in bytes; ``now`` is the same
+monotonic time as in the snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, assert_never
+
+import msgspec
+
+from devrun.outputs.lines import place
+from devrun.outputs.text import one_line
+from devrun.state import (
+    AppState,
+    Backoff,
+    Beginning,
+    Blocked,
+    Broken,
+    Cycle,
+    Holding,
+    Importing,
+    Probing,
+    Serving,
+    Snapshot,
+    Stopped,
+    Waiting,
+)
+
+VERSION = 1
+
+MEMORY_KINDS = ("launcher", "guard", "fork servers", "checkpoints", "workers", "children of workers", "others")
+
+_REMEMBERED = 60.0
+"""Seconds for which it is still said why the worker before died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why an app cannot be served. ``kind``, ``file`` and ``line`` as in ``devrun.events.Failure``."""
+
+    kind: str
+    summary: str
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppStatus:
+    """One app. ``why`` is empty when all is well, and one line."""
+
+    name: str
+    state: str
+    url: str
+    host: str
+    port: int
+    pid: int | None = None
+    up_seconds: float | None = None
+    """How long it is ready; None: it is not."""
+    retry_seconds: float | None = None
+    """In how long it is started again; None: nothing waits for that."""
+    reloads: int = 0
+    reload_seconds: float | None = None
+    """How long the newest reload took."""
+    why: str = ""
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A process parked in front of ``file``."""
+
+    file: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppEngine:
+    """How the workers of an app are made. ``reason``: why not as was asked; ``refused``: why it has no checkpoint."""
+
+    engine: str
+    reason: str | None = None
+    refused: str | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForkServer:
+    """One fork server. ``left_out`` tells for each module that is not preloaded why."""
+
+    python: str
+    apps: tuple[str, ...]
+    pid: int | None
+    preloaded: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class KindMemory:
+    """What all processes of one kind (of ``MEMORY_KINDS``) take."""
+
+    kind: str
+    processes: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """``measure``: ``pss`` (what processes share is divided among them) or ``rss`` (it counts in each of them)."""
+
+    measure: Literal["pss", "rss"]
+    kinds: tuple[KindMemory, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What ``-v`` tells besides."""
+
+    engines: Mapping[str, AppEngine]
+    fork_servers: tuple[ForkServer, ...]
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class StackStatus:
+    """One stack. ``pid``: the launcher's; ``stage``: ``up`` until every app was ready once, ``ready``, ``stopping``."""
+
+    stack: str
+    folder: str
+    pid: int
+    stage: str
+    up_seconds: float
+    apps: tuple[AppStatus, ...]
+    details: Details | None = None
+
+
+def document(status: StackStatus) -> dict[str, Any]:
+    """Return ``status`` as JSON knows it; without the details if there are none."""
+    fields = msgspec.to_builtins(status)
+    if status.details is None:
+        del fields["details"]
+    return {"v": VERSION, **fields}
+
+
+def read(data: Mapping[str, Any]) -> StackStatus:
+    """Return what ``document`` made of a status. Raises ValueError for anything else."""
+    if data.get("v") != VERSION:
+        raise ValueError(f"not a status of version {VERSION}")
+    return msgspec.convert(data, StackStatus)
+
+
+def app_status(snapshot: Snapshot, name: str, now: float) -> AppStatus:
+    """Return how the app ``name`` is."""
+    state, endpoint = snapshot.apps[name], snapshot.endpoints[name]
+    phase = state.phase
+    return AppStatus(
+        name=name,
+        state=word_of(state),
+        url=endpoint.url,
+        host=endpoint.host,
+        port=endpoint.port,
+        pid=None if isinstance(phase, Waiting | Stopped) else phase.pid,
+        up_seconds=max(now - phase.since, 0.0) if isinstance(phase, Serving) else None,
+        retry_seconds=max(phase.retry_at - now, 0.0) if isinstance(phase, Backoff) else None,
+        reloads=state.reloads,
+        reload_seconds=state.reload_seconds,
+        why=one_line(_why(state, now)),
+        trouble=_trouble(state),
+    )
+
+
+def word_of(state: AppState) -> str:
+    """Return the one word for what an app does."""
+    match state.phase:
+        case Waiting() | Blocked():
+            return "waiting"
+        case Importing(cycle=cycle) | Holding(cycle=cycle):
+            return _word_of_start(cycle, "importing")
+        case Beginning(cycle=cycle) | Probing(cycle=cycle):
+            return _word_of_start(cycle, "starting")
+        case Serving():
+            return "ready"
+        case Broken():
+            return "broken"
+        case Backoff():
+            return "restarting"
+        case Stopped():
+            return "stopping" if state.leaving else "stopped"
+        case _:
+            assert_never(state.phase)
+
+
+def _word_of_start(cycle: Cycle, first: str) -> str:
+    return {"start": first, "reload": "reloading", "death": "restarting"}[cycle.cause]
+
+
+def _why(state: AppState, now: float) -> str:
+    match state.phase:
+        case Waiting(on=on) | Blocked(on=on) if on:
+            return f"waits for {', '.join(on)}"
+        case Broken(failure=failure):
+            return place(failure)
+        case Backoff():
+            return f"died {state.deaths} times: {state.last_death}"
+        case Serving(since=since) if state.deaths and now - since < _REMEMBERED:
+            return f"restarted after {state.last_death}"
+        case Importing(cycle=cycle) | Holding(cycle=cycle) | Beginning(cycle=cycle) if cycle.cause == "death":
+            return f"died: {state.last_death}"
+        case _:
+            return ""
+
+
+def _trouble(state: AppState) -> Trouble | None:
+    if not isinstance(state.phase, Broken):
+        return None
+    failure = state.phase.failure
+    return Trouble(failure.kind, one_line(failure.summary), failure.file, failure.line)
