@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from devrun.control.desk import Desk
+from devrun.control.server import serving
 from devrun.descriptors import raise_descriptor_limit
-from devrun.engine import Engine, Groups, Recipe, Surroundings
+from devrun.engine import Engine, EngineReport, Groups, Recipe, Surroundings
 from devrun.envfiles import EnvFiles
 from devrun.events import RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned, Wrote
 from devrun.forker import Exits
@@ -56,7 +58,9 @@ class Stack:
         self._view = view
         self._terminal = terminal
         self._loop = asyncio.get_running_loop()
-        self._supervisor = Supervisor(self._loop, [view, *sinks])
+        self._engine: Engine | None = None
+        self._desk = Desk(str(project.folder), self.engines)
+        self._supervisor = Supervisor(self._loop, [view, *sinks, self._desk])
 
     def stop(self) -> None:
         """Ask the stack to go down; a second time: at once."""
@@ -65,6 +69,10 @@ class Stack:
     def restart(self, apps: Sequence[str] = ()) -> None:
         """Ask for new workers of these apps, or of all."""
         self._supervisor.post(RestartAsked(tuple(apps), self._loop.time()))
+
+    def engines(self) -> EngineReport:
+        """Tell how the workers are made; nothing before they are."""
+        return EngineReport({}) if self._engine is None else self._engine.report()
 
     async def run(self) -> int:
         """Bring the stack up, keep it up, and return the exit code when all of it has ended.
@@ -81,8 +89,9 @@ class Stack:
                 self._supervisor.tell(Warned(note))
             env_files = EnvFiles(state)
             try:
-                self._publish(state, env_files, listeners)
-                code = await self._supervise(listeners, nofile)
+                async with serving(self._project.state_dir, self._desk.answer, self._warn):
+                    self._publish(state, env_files, listeners)
+                    code = await self._supervise(listeners, nofile)
             finally:
                 env_files.remove()
                 state.clear()
@@ -112,7 +121,7 @@ class Stack:
             plan.folder,
             emit=post,
             clock=self._loop.time,
-            warn=lambda message: self._supervisor.tell(Warned(message)),
+            warn=self._warn,
             own=[self._project.state_dir, *(file.path for file in plan.env_files)],
         )
 
@@ -126,7 +135,8 @@ class Stack:
             environ = {**plan.environ, "DEVRUN_STACK": plan.stack}
             surroundings = Surroundings(plan.folder, environ, nofile, self._terminal)
             logs = Logs(self._view.log)
-            engine = self._engine(recipes, surroundings, guard, logs)
+            self._engine = engine = self._make_engine(recipes, surroundings, guard, logs)
+            self._desk.guard = guard
             spawner = Workers(recipes, engine, post, logs, guard, surroundings)
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))
@@ -136,7 +146,10 @@ class Stack:
                 watching.cancel()
                 await asyncio.gather(spawner.close(), asyncio.wait([watching]))
 
-    def _engine(
+    def _warn(self, message: str) -> None:
+        self._supervisor.tell(Warned(message))
+
+    def _make_engine(
         self,
         recipes: Mapping[str, Recipe],
         surroundings: Surroundings,
@@ -152,7 +165,7 @@ class Stack:
             plan.preload,
             self._project.preloads_file,
             Terms(self._terminal, groups, Exits()),
-            warn=lambda message: self._supervisor.tell(Warned(message)),
+            warn=self._warn,
             log=lambda app, lines: logs.feed(Run(app, 0), list(lines)),
         )
 
