@@ -10,7 +10,7 @@ import resource
 from devrun.errors import DevrunError
 
 _BASE = 64
-_EACH_APP = 8
+_EACH_APP = 16
 
 
 def raise_descriptor_limit(apps: int) -> tuple[int, int]:

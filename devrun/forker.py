@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +18,9 @@ import psutil
 
 from devrun.channel import Channel
 
-GONE_SECONDS = 0.05
-"""How often a process is looked at whose parent has died, so that nobody tells of its end."""
+WORD_SECONDS = 0.5
+"""How long the exit code of a process that is gone is waited for: its parent may be dead, or busy importing."""
+LOOK_SECONDS = 0.2
 
 
 class Exits:
@@ -26,14 +28,19 @@ class Exits:
 
     def __init__(self) -> None:
         self._expected: dict[int, asyncio.Future[int]] = {}
+        self._loop = asyncio.get_running_loop()
 
     def expect(self, pid: int) -> None:
-        self._expected[pid] = asyncio.get_running_loop().create_future()
+        self._expected[pid] = self._loop.create_future()
+        try:
+            descriptor = os.pidfd_open(pid)
+        except (AttributeError, OSError):  # not Linux, or an old one
+            self._look(pid)
+        else:
+            self._loop.add_reader(descriptor, self._hear_of_end, pid, descriptor)
 
     def tell(self, pid: int, code: int) -> None:
-        future = self._expected.get(pid)
-        if future is not None and not future.done():
-            future.set_result(code)
+        _resolve(self._expected.get(pid), code)
 
     async def wait(self, pid: int) -> int:
         try:
@@ -41,15 +48,31 @@ class Exits:
         finally:
             del self._expected[pid]
 
-    async def watch(self, pid: int) -> None:
-        """Look at a process that has lost its parent until it is gone; its exit code nobody knows."""
-        while pid in self._expected and not self._expected[pid].done():
-            if is_gone(pid):
-                self.tell(pid, -signal.SIGKILL)
-            await asyncio.sleep(GONE_SECONDS)
+    def _hear_of_end(self, pid: int, descriptor: int) -> None:
+        self._loop.remove_reader(descriptor)
+        os.close(descriptor)
+        self._give_up(pid)
+
+    def _look(self, pid: int) -> None:
+        if pid not in self._expected:
+            return
+        if is_gone(pid):
+            self._give_up(pid)
+        else:
+            self._loop.call_later(LOOK_SECONDS, self._look, pid)
+
+    def _give_up(self, pid: int) -> None:
+        # The future, not the number: that may be another process's by then.
+        self._loop.call_later(WORD_SECONDS, _resolve, self._expected.get(pid), -signal.SIGKILL)
+
+
+def _resolve(future: asyncio.Future[int] | None, code: int) -> None:
+    if future is not None and not future.done():
+        future.set_result(code)
 
 
 def is_gone(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -84,7 +107,6 @@ class Forker:
         self._complain = complain
         self._answers: dict[int, asyncio.Future[Forked | Stale]] = {}
         self._preloaded: asyncio.Future[Mapping[str, Any]] | None = None
-        self._children: set[int] = set()
         self._count = 0
         self.greeting: asyncio.Future[Mapping[str, Any] | None] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.create_task(self._live())
@@ -127,7 +149,6 @@ class Forker:
                 answer.set_result(Stale((), "it has ended"))
         if self._preloaded is not None and not self._preloaded.done():
             self._preloaded.set_exception(OSError("it has ended"))
-        await asyncio.gather(*map(self._exits.watch, self._children))
 
     def _hear(self, line: bytes) -> None:
         try:
@@ -140,17 +161,15 @@ class Forker:
             case "hello":
                 self.greeting.set_result(message)
             case "started":
-                self._children.add(message["pid"])
                 self._exits.expect(message["pid"])
                 self._answers.pop(message["id"]).set_result(Forked(message["pid"], self._exits))
             case "stale":
                 stale = Stale(tuple(message["changed"]), message["error"])
                 self._answers.pop(message["id"]).set_result(stale)
             case "exited":
-                self._children.discard(message["pid"])
                 self._exits.tell(message["pid"], message["code"])
             case "preloaded":
-                if self._preloaded is not None:
+                if self._preloaded is not None and not self._preloaded.done():
                     self._preloaded.set_result(message)
             case unknown:
                 raise ValueError(unknown)

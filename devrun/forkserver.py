@@ -21,7 +21,8 @@ from devrun.spawning import Spawned, wires
 
 JUNK_NAMES = (*JUNK, "*-journal", "*-wal", "*-shm")
 """Names that come and go in a folder without any meaning for what is imported."""
-END_SECONDS = 1.0
+END_SECONDS = 0.5
+"""How long its end is waited for before it is killed: it may be busy importing."""
 
 Log = Callable[[Sequence[str]], None]
 

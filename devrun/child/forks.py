@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any, Callable, NoReturn
 
 from .channel import Channel
-from .system import bury, end_group
+from .system import bury, bury_all, end_group
 
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -132,6 +132,7 @@ class Forks:
         """The launcher is gone: nobody is to outlive it."""
         for pid in self._children:
             end_group(pid)
+        bury_all()
         os._exit(0)
 
 
