@@ -123,7 +123,7 @@ class ForkEngine:
         return True
 
     def report(self) -> EngineReport:
-        return EngineReport({name: self._report(app) for name, app in self._apps.items()}, self._homes.report())
+        return EngineReport({name: self._report(name, app) for name, app in self._apps.items()}, self._homes.report())
 
     async def close(self) -> None:
         for app in self._apps.values():
@@ -133,9 +133,10 @@ class ForkEngine:
             greeting.cancel()
         await self._homes.close()
 
-    def _report(self, app: _App) -> AppReport:
+    def _report(self, name: str, app: _App) -> AppReport:
+        reason = app.unfit or self._homes.home(name).error
         parked = tuple(CheckpointReport(file, one.pid) for file, one in app.checkpoints.parked if one.pid is not None)
-        return AppReport("fork" if app.unfit is None else "spawn", app.unfit, app.refused, parked)
+        return AppReport("fork" if reason is None else "spawn", reason, app.refused, parked)
 
     async def _fork(self, job: Job, app: _App, descriptors: list[int]) -> Forked | None:
         """Return a forked process; None if there is nothing that can be forked."""

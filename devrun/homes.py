@@ -26,6 +26,8 @@ class Home:
     def __init__(self, recipe: Recipe, apps: set[str], homes: Homes) -> None:
         self.apps = apps
         self.server: ForkServer | None = None
+        self.error: str | None = None
+        """Why there is no server that could fork."""
         self.record = Record()
         self._recipe = recipe
         self._homes = homes
@@ -83,7 +85,7 @@ class Home:
     async def _raise(self) -> None:
         for _ in range(ROUNDS):
             server = await self._homes.start(self._recipe, self.apps)
-            self.server = server
+            self.server, self.error = server, server.error
             if server.error is not None:
                 self.server = None
                 await server.close()

@@ -24,7 +24,7 @@ from .forks import Forks, Start
 from .loading import Own
 from .parking import take_output
 from .preloading import preload
-from .system import adopt_orphans
+from .system import adopt_orphans, outlasts_fork
 from .traces import Traces, package_folders
 
 _INSTALLED = (".dist-info", ".egg-info", ".egg-link", ".pth")
@@ -61,7 +61,7 @@ class _Server:
 
 
 def _import_uvicorn() -> str | None:
-    """Import what every worker needs. Return why that is impossible."""
+    """Import what every worker needs. Return why none can be forked."""
     try:
         importlib.import_module("uvicorn")
         importlib.import_module(f"{__package__}.serving")
@@ -69,7 +69,8 @@ def _import_uvicorn() -> str | None:
         return str(exc)
     importlib.import_module(f"{__package__}.failure")
     importlib.import_module("random")  # it seeds itself anew in every fork, but only where it was imported before
-    return None
+    threads = outlasts_fork(threads=1)
+    return None if threads is None else f"something that the interpreter imports when it starts {threads}"
 
 
 def packages() -> str:
