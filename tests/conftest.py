@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ from tests.driver import Stack, clean_environ, nothing_left_of_session, write_fi
 
 ProjectBuilder = Callable[[Mapping[str, str | bytes]], Path]
 StackStarter = Callable[..., Stack]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine", choices=("auto", "fork", "spawn"), default="auto", help="the engine of stacks that name none"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,12 +36,16 @@ def clean_env() -> dict[str, str]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> ProjectBuilder:
+def project(tmp_path: Path, request: pytest.FixtureRequest) -> ProjectBuilder:
     """``project({"devrun.toml": ..., "app.py": ...})`` writes a project and gives its folder."""
+    engine = request.config.getoption("--engine")
 
     def build(files: Mapping[str, str | bytes]) -> Path:
         folder = tmp_path / "project"
         folder.mkdir(exist_ok=True)
+        config = files.get("devrun.toml")
+        if engine != "auto" and isinstance(config, str) and "[reload]" not in config:
+            files = {**files, "devrun.toml": f'{textwrap.dedent(config)}\n[reload]\nengine = "{engine}"\n'}
         return write_files(folder, files)
 
     return build
