@@ -65,7 +65,7 @@ def loop() -> dict[str, Any]:
         running = None
     return {
         "running": running and kind(type(running)),
-        "tasks": running and dict(Counter(map(coroutine, asyncio.all_tasks()))),
+        "tasks": {} if running is None else dict(Counter(map(coroutine, asyncio.all_tasks()))),
         "policy": kind(asyncio.get_event_loop_policy()),
         "asyncgen hooks": [hook is not None for hook in sys.get_asyncgen_hooks()],
         "origin depth": sys.get_coroutine_origin_tracking_depth(),
