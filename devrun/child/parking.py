@@ -103,6 +103,7 @@ class Parking:
         take_output(start.output)
         self._descriptors = set(open_descriptors())
         self._chance.resume()
+        self._traces.resume()
         self._resumed(start)
 
 

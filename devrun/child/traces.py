@@ -47,6 +47,10 @@ class Traces:
         self._listening = True
         sys.addaudithook(self._audit)
 
+    def resume(self) -> None:
+        """Go on after ``complete``, in a process that goes on with the import."""
+        self._listening = True
+
     def end(self) -> None:
         self._listening = False
 
