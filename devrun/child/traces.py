@@ -115,8 +115,11 @@ class Traces:
             return True
         if mtime == before[0]:
             return False
-        now = self._folders[folder] = self._list(folder)
-        return now is None or now[1] != before[1]
+        now = self._list(folder)
+        if now is None or now[1] != before[1]:
+            return True
+        self._folders[folder] = now
+        return False
 
     def _list(self, folder: str) -> Listing:
         try:
