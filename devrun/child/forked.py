@@ -6,7 +6,6 @@ Standard library only, Python 3.9 on.
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any, NoReturn
 
 from .channel import Channel
@@ -88,12 +87,10 @@ class Forked:
     def _tell_modules(self) -> None:
         """Say which installed modules the app has imported besides those that the fork server had."""
         changed = self._traces.environ_changed
-        names = list(sys.modules)
-        late = frozenset(names[changed[0] :]) if changed else frozenset[str]()
         installed = (pair for pair in installed_modules(self._own) if is_package_file(pair[1]))
         found = [pair for pair in installed if pair[0] not in self._imported]
-        after = changed[1] if changed and any(name in late for name, _ in found) else None
-        modules = [pair for pair in found if pair[0] not in late]
+        modules = [pair for pair in found if changed is None or pair[0] in changed[0]]
+        after = changed[1] if changed is not None and len(modules) < len(found) else None
         self._channel.send({"is": "modules", "modules": modules, "after": after})
 
 

@@ -40,8 +40,8 @@ class Traces:
         self._files: dict[str, Stamp] = {}
         self._folders: dict[str, Listing] = {}
         self._listening = False
-        self.environ_changed: tuple[int, str] | None = None
-        """How many modules there were when the app's own code first changed a variable of the environment: which."""
+        self.environ_changed: tuple[frozenset[str], str] | None = None
+        """The modules that there were when the app's own code first changed a variable of the environment: which."""
 
     def begin(self) -> None:
         self._listening = True
@@ -103,7 +103,7 @@ class Traces:
     def _hear_variable(self, name: str, value: str | None) -> None:
         # An installed module that does so while it is imported will do the same when it is preloaded.
         if self.environ_changed is None and os.environ.get(name) != value and _asked_by(self._own):
-            self.environ_changed = (len(sys.modules), name)
+            self.environ_changed = (frozenset(sys.modules), name)
 
     def _has_changed(self, folder: str) -> bool:
         before = self._folders[folder]
