@@ -45,6 +45,7 @@ class _Server:
         self.own = Own()
         self.forks = Forks(sock, self._changed, self._preload)
         self._traces: Traces | None = None
+        self._spoiled: list[str] = []
         error = _import_uvicorn()
         self.forks.channel.send({"is": "hello", "pid": os.getpid(), "error": error, "packages": packages()})
         self.early = frozenset(sys.modules)
@@ -53,11 +54,12 @@ class _Server:
         if self._traces is None:
             self._traces = Traces(self.own, message["junk"], message["pruned"])
         left_out = preload(message["modules"], self.own)
+        self._spoiled += left_out  # what the launcher asks for before it has heard of that
         self._traces.complete()
         return {"left_out": left_out, "modules": [name for name, _ in message["modules"] if name in sys.modules]}
 
     def _changed(self) -> list[str]:
-        return [] if self._traces is None else self._traces.changed()
+        return self._spoiled or ([] if self._traces is None else self._traces.changed())
 
 
 def _import_uvicorn() -> str | None:
