@@ -103,7 +103,7 @@ def _import(name: str, origin: str) -> str | None:
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as exc:
-        if exc.name and f"{name}.".startswith(f"{exc.name}."):
+        if origin and exc.name and f"{name}.".startswith(f"{exc.name}."):
             return None  # uninstalled, or gone with a new version
         return f"cannot be imported ahead of the app: {exc}"
     except BaseException as exc:
@@ -119,5 +119,5 @@ def _left_out(name: str, problem: str, importing: Sequence[str]) -> dict[str, st
     package = name.partition(".")[0]
     others = {other.partition(".")[0]: f"imports {name}, which {problem}" for other in importing}
     if problem == "is the app's own":
-        return others
+        return others or {name: problem}
     return {**others, package: problem if name == package else f"{name} {problem}"}
