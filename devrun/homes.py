@@ -6,6 +6,7 @@ Decides what each of them imports, from what the apps were seen to import.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -165,7 +166,7 @@ class Homes:
         self._homes: dict[str, Home] = {}
         shared: dict[object, Home] = {}
         for name, recipe in recipes.items():
-            key = (recipe.plan.python, frozenset(_shared_environ(recipe).items()))
+            key = (recipe.plan.python, frozenset(_shared_environ(recipe).items()), _search_folder(recipe))
             home = shared.setdefault(key, Home(recipe, set(), self))
             home.apps.add(name)
             self._homes[name] = home
@@ -187,9 +188,10 @@ class Homes:
 
     def part(self, home: Home, apps: Mapping[str, str]) -> None:
         """Give these apps homes of their own: they import in another environment what the others import ahead."""
-        for app in home.apps.intersection(apps) if len(home.apps) > 1 else ():
-            home.apps.discard(app)
-            self._homes[app] = Home(self._recipes[app], {app}, self)
+        for app in home.apps.intersection(apps):
+            if len(home.apps) > 1:
+                home.apps.discard(app)
+                self._homes[app] = Home(self._recipes[app], {app}, self)
 
     def learn(self, app: str, modules: Sequence[Module], after: str | None) -> None:
         """An app was seen to import these modules, in this order."""
@@ -215,6 +217,12 @@ class Homes:
 
     async def close(self) -> None:
         await asyncio.gather(*(home.close() for home in dict.fromkeys(self._homes.values())))
+
+
+def _search_folder(recipe: Recipe) -> Path | None:
+    """The folder that a relative PYTHONPATH starts from; None if there is none."""
+    search = recipe.environ.get("PYTHONPATH", "")
+    return recipe.plan.cwd if search and not all(map(os.path.isabs, search.split(os.pathsep))) else None
 
 
 def _shared_environ(recipe: Recipe) -> dict[str, str]:
