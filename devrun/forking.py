@@ -157,12 +157,13 @@ class ForkEngine:
             parked.forker.retire()
         for _ in range(TRIES):
             home = await self._homes.ready(plan.name)
-            if home.server is None or not job.wanted():
+            server = home.server
+            if server is None or not job.wanted():
                 return None
-            answer = await home.server.forker.start(message, descriptors)
+            answer = await server.forker.start(message, descriptors)
             if isinstance(answer, Forked):
                 return answer
-            home.renew()
+            home.renew(server)
         return None
 
     def _park(self, app: _App, file: str, sock: socket.socket) -> None:

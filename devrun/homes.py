@@ -39,7 +39,7 @@ class Home:
     async def ready(self) -> None:
         """Wait until ``server`` can fork; it is None if it cannot be had. Raises what exec does."""
         if self.server is not None and self.server.gone.done():
-            self.renew()
+            self.renew(self.server)
         if self._raising is None:
             self._raising = asyncio.create_task(self._raise())
         try:
@@ -50,12 +50,12 @@ class Home:
         if self.server is None:
             self._raising = None  # the next run tries again: uvicorn may have been installed
 
-    def renew(self) -> None:
-        """Let this server's workers live on, and fork the next ones from a new server."""
-        if self.server is not None:
-            self.server.forker.retire()
-            self._old.append(self.server)
-            self._old = [server for server in self._old if not server.gone.done()]
+    def renew(self, server: ForkServer) -> None:
+        """Let this server's workers live on, and fork the next ones from a new server, if that is not done yet."""
+        if self.server is not server:
+            return
+        server.forker.retire()
+        self._old = [old for old in (*self._old, server) if not old.gone.done()]
         self.server = None
         self._raising = None
 
@@ -126,16 +126,19 @@ class Home:
             left_out = await server.preload(missing)
         except OSError:
             return  # it has ended; the next run will notice
-        loaded = frozenset(server.preloaded)
-        for name, _ in missing:
-            if name not in loaded and name not in left_out:
-                self.record.modules.pop(name, None)
-        if left_out:
+        if not left_out:
+            self._forget(missing, frozenset(server.preloaded))
+        else:  # the import may have been broken off at the first of them
             self._leave_out(left_out)
-            if self.server is server:
-                self.renew()
-                await self.ready()
+            self.renew(server)
+            await self.ready()
         self._homes.preloads.save()
+
+    def _forget(self, missing: Sequence[Module], loaded: frozenset[str]) -> None:
+        """Modules that are not there any more."""
+        for name, _ in missing:
+            if name not in loaded:
+                self.record.modules.pop(name, None)
 
     def _leave_out(self, left_out: Mapping[str, str]) -> None:
         self.record.left_out.update(left_out)
