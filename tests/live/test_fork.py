@@ -1,0 +1,437 @@
+"""The fork server: what it imports ahead, for whom, and when an app gets an interpreter of its own instead."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import ProjectBuilder, StackStarter
+from tests.driver import Stack, wait_until
+from tests.live.apps import answering
+from tests.live.environments import Diary, Environment, details, engine, preload_record, server, servers
+
+THREAD = """
+import threading
+stop = threading.Event()
+thread = threading.Thread(target=stop.wait, name="ticker", daemon=True)
+thread.start()
+def runs():
+    return thread.is_alive() and thread in threading.enumerate()
+"""
+
+AHEAD = "__import__('sys').argv[0] != 'uvicorn'"
+"""An expression of a package's: whether it is imported by a fork server, ahead of the apps."""
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Environment:
+    return Environment(tmp_path / "env")
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Diary:
+    return Diary(tmp_path / "diary")
+
+
+def config(env: Environment, *apps: str, reload: str = "", settings: str = "") -> str:
+    """A ``devrun.toml`` in which each app is the module of its name, run by the fork engine."""
+    tables = "".join(f'[apps.{name}]\napp = "{name}:app"\n' for name in apps or ("api",))
+    return f'[defaults]\npython = "{env.python}"\n{settings}\n{tables}\n[reload]\nengine = "fork"\n{reload}\n'
+
+
+def wait_preloaded(stack: Stack, *modules: str, app: str = "api") -> None:
+    """Wait until the fork server of an app has imported these."""
+    wait_until(lambda: set(modules) <= set(server(stack, app)["preloaded"]), f"{modules} are not preloaded")
+
+
+def reload(stack: Stack, source: str, app: str = "api") -> str:
+    """Save an app's main module; what it answers once the reload has ended."""
+    (stack.folder / f"{app}.py").write_text(source)
+    stack.wait_line(rf"^\[devrun\] ready {app}")
+    return stack.get(app).text
+
+
+def warnings(stack: Stack) -> list[str]:
+    return [line for line in stack.lines if line.startswith("[devrun] warning:")]
+
+
+# --- what is imported ahead, and for whom -----------------------------------------------------------------------------
+
+
+def test_what_the_first_up_sees_is_imported_once_for_ten_apps_by_the_second(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary
+) -> None:
+    env.install("beta", "import zeta\n" + diary.note("beta"))
+    env.install("alpha", {"__init__.py": diary.note("alpha"), "part.py": diary.note("alpha.part")})
+    env.install("zeta", diary.note("zeta"))
+    env.install("idle", diary.note("idle"))
+    names = [f"app{number}" for number in range(10)]
+    app = answering("alpha.part.__name__", "import colorsys, beta, alpha.part, helper")
+    folder = project(
+        {"devrun.toml": config(env, *names), "helper.py": "", **dict.fromkeys([f"{name}.py" for name in names], app)}
+    )
+    with Stack(folder) as stack:
+        stack.wait_ready()
+        wait_preloaded(stack, "alpha", "alpha.part", "beta", "zeta", app="app0")
+        assert sorted(set(diary.pids("alpha"))) == sorted({*workers(stack), *server_pids(stack)})
+        record = preload_record(stack)
+    modules = list(record["modules"])
+    assert [name for name in modules if name.partition(".")[0] in ("alpha", "beta", "zeta")] in (
+        ["zeta", "beta", "alpha", "alpha.part"],
+        ["zeta", "beta", "alpha.part", "alpha"],
+    )
+    assert all("site-packages" in path.split("/") for path in record["modules"].values())
+    assert not {"helper", "app0", "colorsys", "asyncio", "idle"} & set(modules)
+    diary.clear()
+    stack = up(folder)
+    stack.wait_ready()
+    assert [stack.get(name).text for name in names] == ["alpha.part"] * 10
+    assert sorted(diary.lines()) == ["alpha", "alpha.part", "beta", "zeta"]
+    (fork_server,) = servers(stack)
+    assert fork_server["apps"] == sorted(names)
+    assert diary.pids("alpha") == [fork_server["pid"]]
+
+
+def workers(stack: Stack) -> set[int]:
+    """The processes that were forked by a fork server."""
+    return {child.pid for pid in server_pids(stack) for child in psutil.Process(pid).children()}
+
+
+def server_pids(stack: Stack) -> set[int]:
+    """The processes that are fork servers by their command line and parent, whatever the engine reports."""
+    children = psutil.Process(stack.process.pid).children()
+    return {child.pid for child in children if child.cmdline()[2:] and child.cmdline()[-1] == "fork"}
+
+
+def test_apps_share_a_fork_server_that_have_the_same_interpreter_and_environment(
+    project: ProjectBuilder, up: StackStarter, tmp_path: Path, env: Environment
+) -> None:
+    other = Environment(tmp_path / "other")
+    toml = config(env, "one", "two", "three", "four").replace(
+        '"three:app"\n', '"three:app"\nenv = { LEVEL = "debug" }\n'
+    )
+    toml = toml.replace('"four:app"\n', f'"four:app"\npython = "{other.python}"\n')
+    app = answering("sys.prefix + ' ' + os.environ.get('LEVEL', '')", "import sys, os")
+    stack = up(project({"devrun.toml": toml, **{f"{name}.py": app for name in ("one", "two", "three", "four")}}))
+    stack.wait_ready()
+    prefix = str(tmp_path / "env")
+    answers = [stack.get(name).text for name in ("one", "two", "three", "four")]
+    assert answers == [f"{prefix} ", f"{prefix} ", f"{prefix} debug", f"{tmp_path / 'other'} "]
+    found = sorted(servers(stack), key=lambda one: str(one["apps"]))
+    assert [one["apps"] for one in found] == [["four"], ["one", "two"], ["three"]]
+    assert {one["pid"] for one in found} == server_pids(stack)
+    assert [one["python"] for one in found] == [str(other.python), str(env.python), str(env.python)]
+    for one in found:
+        process = psutil.Process(one["pid"])
+        assert process.ppid() == stack.process.pid
+        assert process.cmdline()[0] == one["python"], "started by exec, not forked from the launcher"
+        assert process.num_threads() == 1
+        assert os.getsid(process.pid) == process.pid
+        assert len(process.children()) == len(one["apps"])
+
+
+def test_apps_do_not_share_a_relative_search_path(project: ProjectBuilder, up: StackStarter, env: Environment) -> None:
+    toml = (
+        config(env, "one", "two")
+        .replace('"one:app"', '"one:app"\ncwd = "1"')
+        .replace('"two:app"', '"two:app"\ncwd = "2"')
+    )
+    app = answering("place.NAME", "import place")
+    files = {"1/one.py": app, "2/two.py": app, "1/src/place.py": "NAME = 1", "2/src/place.py": "NAME = 2"}
+    stack = up(project({"devrun.toml": toml, **files}), env={"PYTHONPATH": "src"})
+    stack.wait_ready()
+    assert [stack.get("one").text, stack.get("two").text] == ["1", "2"]
+
+
+# --- what must not be imported ahead ----------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_imported_ahead_is_left_out_by_name(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary
+) -> None:
+    env.install("ticking", THREAD + diary.note("ticking"))
+    env.install("outer", "import ticking\n" + diary.note("outer"))
+    env.install("opened", f"import os\nfile = open(os.devnull)\n{diary.note('opened')}")
+    env.install("picky", f"{diary.note('picky')}if {AHEAD}:\n    raise RuntimeError('not here')\n")
+    env.install("plugged", f"{diary.note('plugged')}import settings\n")
+    env.install("double", "PLACE = 'installed'\n" + diary.note("double"))
+    env.install("decent", diary.note("decent"))
+    vendor = {"vendor/site-packages/double.py": "PLACE = 'vendored'"}
+    app = answering(
+        "(ticking.runs(), opened.file.closed, double.PLACE)",
+        "import sys; sys.path.insert(0, 'vendor/site-packages')\n"
+        "import outer, ticking, opened, picky, plugged, double, decent",
+    )
+    folder = project({"devrun.toml": config(env), "api.py": app, "settings.py": "", **vendor})
+    with Stack(folder) as stack:
+        stack.wait_ready()
+        assert stack.get("api").text == "(True, False, 'vendored')"
+        wait_preloaded(stack, "decent")
+        wait_until(lambda: len(server(stack)["left_out"]) == 6)
+        left_out = server(stack)["left_out"]
+        assert left_out == preload_record(stack)["left_out"]
+        assert reload(stack, app + "\n") == "(True, False, 'vendored')"
+    installed = env.packages / "double/__init__.py"
+    assert left_out == {
+        "ticking": "starts a thread (ticker)",
+        "outer": "imports ticking, which starts a thread (ticker)",
+        "opened": "leaves a descriptor open (/dev/null)",
+        "picky": "cannot be imported ahead of the app: RuntimeError: not here",
+        "plugged": "cannot be imported ahead of the app: No module named 'settings'",
+        "double": f"comes from {installed}, not from {folder / 'vendor/site-packages/double.py'}",
+    }
+    diary.clear()
+    stack = up(folder)
+    stack.wait_ready()
+    assert stack.get("api").text == "(True, False, 'vendored')"
+    assert server(stack)["left_out"] == left_out
+    assert warnings(stack) == []
+    (worker,) = workers(stack)
+    for name in ("ticking", "outer", "opened", "picky", "plugged"):
+        assert diary.pids(name) == [worker], f"{name} was tried again"
+    assert diary.pids("decent") == [server(stack)["pid"]]
+    assert psutil.Process(server(stack)["pid"]).num_threads() == 1
+
+
+def test_a_package_that_imports_the_apps_own_code_is_left_out(
+    project: ProjectBuilder, up: StackStarter, env: Environment
+) -> None:
+    """Here the fork server would find it, too."""
+    env.install("plugged", "import settings\nVALUE = settings.VALUE\n")
+    app = answering("plugged.VALUE", "import plugged")
+    folder = project({"devrun.toml": config(env), "api.py": app, "settings.py": "VALUE = 1"})
+    stack = up(folder, env={"PYTHONPATH": str(folder)})
+    stack.wait_ready()
+    wait_until(lambda: server(stack)["left_out"])
+    assert server(stack)["left_out"] == {"plugged": "imports settings, which is the app's own"}
+    (folder / "settings.py").write_text("VALUE = 2")
+    stack.wait_text("api", "2")
+
+
+def test_threads_that_end_themselves_at_a_fork_do_no_harm(
+    project: ProjectBuilder, up: StackStarter, env: Environment
+) -> None:
+    """As those of OpenBLAS do."""
+    end = """
+import os
+def end():
+    stop.set()
+    thread.join()
+    while os.path.isdir("/proc/self/task") and len(os.listdir("/proc/self/task")) > 1:
+        pass
+os.register_at_fork(before=end)
+"""
+    env.install("blas", THREAD + end)
+    app = answering("blas.runs()", "import blas")
+    stack = up(project({"devrun.toml": config(env), "api.py": app}))
+    stack.wait_ready()
+    assert stack.get("api").text == "True"
+    wait_preloaded(stack, "blas")
+    assert server(stack)["left_out"] == {}
+    assert reload(stack, app + "\n") == "False"
+
+
+def test_a_save_while_something_harmful_is_being_imported_ahead(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary, tmp_path: Path
+) -> None:
+    """What is asked of a fork server while it finds out that it is of no use is done by the next one."""
+    wait = f"""
+if {AHEAD}:
+    import os, time
+    while not os.path.exists({str(tmp_path / "go")!r}):
+        time.sleep(0.01)
+"""
+    env.install("ticking", diary.writing(AHEAD) + wait + THREAD)
+    source = "import ticking\nVERSION = {}"
+    stack = up(project({"devrun.toml": config(env), "api.py": answering("ticking.runs()", source.format(1))}))
+    stack.wait_ready()
+    wait_until(lambda: diary.pids("True"), "the fork server does not import it")
+    (stack.folder / "api.py").write_text(answering("(VERSION, ticking.runs())", source.format(2)))
+    stack.wait_line("reloading api")
+    (tmp_path / "go").touch()
+    stack.wait_line(r"\] ready api")
+    assert stack.get("api").text == "(2, True)"
+
+
+# --- what is installed ------------------------------------------------------------------------------------------------
+
+
+def test_a_reload_sees_what_was_installed_upgraded_edited_and_removed(
+    project: ProjectBuilder, up: StackStarter, env: Environment
+) -> None:
+    env.install("tool", "VERSION = 1\n")
+    env.install("finder", "try:\n    import extra\nexcept ImportError:\n    extra = None\nFOUND = extra is not None\n")
+    app = answering(
+        "(tool and tool.VERSION, finder.FOUND)", "import finder\ntry: import tool\nexcept ImportError: tool = None"
+    )
+    folder = project(
+        {
+            "devrun.toml": config(env, "api", "two"),
+            "api.py": f"import shared\n{app}",
+            "two.py": f"import shared\n{app}",
+            "shared.py": "",
+        }
+    )
+
+    def both(number: int) -> set[str]:
+        (folder / "shared.py").write_text(f"# {number}")
+        for name in ("api", "two"):
+            stack.wait_line(f"reloading {name}", since=before)
+            stack.wait_line(f"ready {name}", since=before)
+        return {stack.get(name).text for name in ("api", "two")}
+
+    stack = up(folder)
+    stack.wait_ready()
+    wait_preloaded(stack, "tool", "finder")
+    before = len(stack.lines)
+    env.install("extra", "")
+    assert both(1) == {"(1, True)"}, "installed"
+    before = len(stack.lines)
+    env.install("tool", "VERSION = 2.0\n", version="2")
+    assert both(2) == {"(2.0, True)"}, "upgraded"
+    before = len(stack.lines)
+    wait_preloaded(stack, "tool", "finder")
+    (env.packages / "tool/__init__.py").write_text("VERSION = 'edited'\n")
+    assert both(3) == {"('edited', True)"}, "edited in place"
+    before = len(stack.lines)
+    env.uninstall("tool")
+    assert both(4) == {"(None, True)"}, "removed"
+    assert warnings(stack) == []
+    wait_until(lambda: len(server_pids(stack)) == 1, "old fork servers are alive")
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_preload_off(project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary) -> None:
+    env.install("tool", diary.note("tool"))
+    app = answering("tool.__name__", "import tool")
+    folder = project({"devrun.toml": config(env, reload='preload = "off"'), "api.py": app})
+    for _ in range(2):
+        diary.clear()
+        with Stack(folder) as stack:
+            stack.wait_ready()
+            assert reload(stack, app + "\n") == "tool"
+            assert server(stack)["preloaded"] == []
+            assert server(stack)["pid"] not in diary.pids("tool")
+            assert engine(stack)["engine"] == "fork"
+
+
+def test_preload_names_modules(project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary) -> None:
+    """Those that cannot be had, or that would grow stale, are named."""
+    env.install("wanted", diary.note("wanted"))
+    env.install("other", diary.note("other"))
+    preload = 'preload = ["wanted", "nowhere", "helper"]'
+    app = answering("helper.VALUE", "import wanted, other, helper")
+    folder = project({"devrun.toml": config(env, reload=preload), "api.py": app, "helper.py": "VALUE = 1"})
+    stack = up(folder, env={"PYTHONPATH": str(folder)})
+    stack.wait_ready()
+    assert server(stack)["preloaded"] == ["wanted"]
+    assert diary.pids("other") == [*workers(stack)]
+    assert warnings(stack) == [
+        "[devrun] warning: reload.preload: nowhere is left out: cannot be imported ahead of the app: "
+        "No module named 'nowhere'",
+        "[devrun] warning: reload.preload: helper is left out: is the app's own",
+    ]
+    (folder / "helper.py").write_text("VALUE = 2")
+    stack.wait_text("api", "2")
+
+
+def test_engine_spawn(project: ProjectBuilder, up: StackStarter, env: Environment) -> None:
+    toml = config(env).replace('engine = "fork"', 'engine = "spawn"')
+    stack = up(project({"devrun.toml": toml, "api.py": answering("os.getppid()", "import os")}))
+    stack.wait_ready()
+    assert int(stack.get("api").text) == stack.process.pid
+    assert server_pids(stack) == set()
+    found = details(stack)
+    assert found["fork_servers"] == []
+    assert found["engines"]["api"]["engine"] == "spawn"
+
+
+# --- apps for which a fork will not do --------------------------------------------------------------------------------
+
+FORKED = "open('/proc/self/cmdline', 'rb').read().endswith(b'fork\\0')"
+UNFIT = {
+    "loop": (
+        "import asyncio\nasync def wait(): return 'waited'\ntask = asyncio.get_running_loop().create_task(wait())",
+        "await task",
+        "its import uses the event loop (create_task)",
+    ),
+    "crash": (
+        f"import os, signal\nif {FORKED}:\n    os.kill(os.getpid(), signal.SIGSEGV)",
+        "'waited'",
+        "its import crashed in a forked process (SIGSEGV)",
+    ),
+}
+
+
+@pytest.mark.parametrize("why", UNFIT)
+def test_an_app_that_cannot_be_forked_gets_a_fresh_interpreter(
+    project: ProjectBuilder, up: StackStarter, env: Environment, why: str
+) -> None:
+    head, expression, reason = UNFIT[why]
+    good = answering("os.getppid()", "import os")
+    stack = up(
+        project({"devrun.toml": config(env, "api", "two"), "api.py": answering(expression, head), "two.py": good})
+    )
+    stack.wait_ready()
+    assert stack.get("api").text == "waited"
+    ours = f"[devrun] warning: api: each reload starts a fresh interpreter: {reason}"
+    assert warnings(stack) == [ours]
+    assert reload(stack, answering("os.getppid()", head + "\nimport os")) == str(stack.process.pid)
+    assert warnings(stack) == [ours], "told once"
+    assert engine(stack) == {"engine": "spawn", "reason": reason, "refused": None, "checkpoints": []}
+    assert engine(stack, "two")["engine"] == "fork"
+    assert stack.get("two").text == str(server(stack, "two")["pid"])
+    assert not any("broken" in line or "exited" in line for line in stack.lines)
+
+
+def test_a_file_that_hides_a_preloaded_package(project: ProjectBuilder, up: StackStarter, env: Environment) -> None:
+    env.install("tool", "PLACE = 'installed'\n")
+    app = answering("tool.PLACE", "import tool")
+    folder = project({"devrun.toml": config(env), "api.py": app})
+    stack = up(folder)
+    stack.wait_ready()
+    wait_preloaded(stack, "tool")
+    assert reload(stack, app + "# 1") == "installed"
+    (folder / "tool").mkdir()
+    (folder / "tool/data").touch()
+    assert reload(stack, app + "# 2") == "installed", "a folder without __init__.py hides nothing"
+    (folder / "tool.py").write_text("PLACE = 'own'")
+    assert reload(stack, app + "# 3") == "own"
+    assert reload(stack, app + "# 4") == "own"
+    assert warnings(stack) == [
+        "[devrun] warning: api: each reload starts a fresh interpreter: tool.py hides the installed tool"
+    ]
+
+
+# --- apps that change their environment -------------------------------------------------------------------------------
+
+
+def test_a_package_sees_the_variables_that_the_app_has_set_before(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary
+) -> None:
+    """At its first import, at every reload, and at the next up; the other apps share a fork server all the same."""
+    env.install("early", diary.note("early"))
+    env.install("tool", "import os\nSEEN = os.environ.get('FLAVOUR')\n" + diary.note("tool"))
+    sets = "import early\nfrom leaf import FLAVOUR\nimport os\nos.environ['FLAVOUR'] = FLAVOUR\nimport tool"
+    app, other = answering("tool.SEEN", sets), answering("tool.SEEN", "import tool")
+    names = ("api", "api2", "one", "two")
+    files = dict(zip((f"{name}.py" for name in names), (app, app, other, other), strict=True))
+    folder = project({"devrun.toml": config(env, *names), "leaf.py": "FLAVOUR = 'sweet'", **files})
+    for flavour in ("sour", "bitter"):
+        with Stack(folder) as stack:
+            stack.wait_ready()
+            assert {stack.get(name).text for name in ("one", "two")} == {"None"}
+            for number in range(2):
+                (folder / "leaf.py").write_text(f"FLAVOUR = '{flavour}{number}'")
+                for name in ("api", "api2"):
+                    stack.wait_text(name, f"{flavour}{number}")
+            assert reload(stack, app + f"# {flavour}") == f"{flavour}1"
+            assert reload(stack, other + f"# {flavour}", "one") == "None"
+            wait_until(lambda: "tool" in server(stack, "one")["preloaded"])
+            assert sorted(one["apps"] for one in servers(stack)) == [["api"], ["api2"], ["one", "two"]]
+            assert server_pids(stack) == {one["pid"] for one in servers(stack)}, "a fork server that nobody uses"
