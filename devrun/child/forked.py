@@ -21,15 +21,16 @@ Order = dict[str, Any]
 class Forked:
     """The import of an app in a process that was forked. A context: the import happens inside it.
 
-    ``imported``: the names that the fork server has in ``sys.modules``; ``early``: those that it has because uvicorn
-    itself needs them, and that the app could not replace by files of its own anyway.
+    ``imported``: how many modules the fork server has; ``preloaded``: the top-level names of those that it has not
+    because uvicorn itself needs them. What a forked process does not look at, it shares with the others: nothing here
+    goes through all modules.
     """
 
-    def __init__(self, start: Start, channel: Channel, imported: frozenset[str], early: frozenset[str]) -> None:
+    def __init__(self, start: Start, channel: Channel, imported: int, preloaded: frozenset[str]) -> None:
         self._start = start
         self._channel = channel
         self._imported = imported
-        self._early = early
+        self._preloaded = preloaded
         self._loaded: list[LoadedFile] = []
         self._loop = LoopStandIn(self._refuse)
 
@@ -73,10 +74,9 @@ class Forked:
 
     def _refuse_hidden(self) -> None:
         """A file of the app's that has the name of a module which is imported already would not be found any more."""
-        preloaded = {name.partition(".")[0] for name in self._imported - self._early}
         for entry in os.listdir("."):
             name = entry.partition(".")[0]
-            if name in preloaded and _can_be_imported(entry):
+            if name in self._preloaded and _can_be_imported(entry):
                 self._refuse(f"{entry} hides the installed {name}")
 
     def _refuse(self, reason: str) -> NoReturn:
@@ -87,8 +87,7 @@ class Forked:
     def _tell_modules(self) -> None:
         """Say which installed modules the app has imported besides those that the fork server had."""
         changed = self._traces.environ_changed
-        installed = (pair for pair in installed_modules(self._own) if is_package_file(pair[1]))
-        found = [pair for pair in installed if pair[0] not in self._imported]
+        found = [pair for pair in installed_modules(self._own, self._imported) if is_package_file(pair[1])]
         modules = [pair for pair in found if changed is None or pair[0] in changed[0]]
         after = changed[1] if changed is not None and len(modules) < len(found) else None
         self._channel.send({"is": "modules", "modules": modules, "after": after})

@@ -21,7 +21,7 @@ from typing import Any, Callable
 from .channel import Channel
 from .forked import Forked
 from .forks import Forks, Start
-from .loading import Own
+from .loading import own_files
 from .parking import take_output
 from .preloading import preload
 from .system import adopt_orphans, outlasts_fork
@@ -42,13 +42,14 @@ def run(descriptor: int, work: Work) -> None:
 
 class _Server:
     def __init__(self, sock: socket.socket) -> None:
-        self.own = Own()
+        self.own = own_files()
         self.forks = Forks(sock, self._changed, self._preload)
         self._traces: Traces | None = None
         self._spoiled: list[str] = []
         error = _import_uvicorn()
         self.forks.channel.send({"is": "hello", "pid": os.getpid(), "error": error, "packages": packages()})
-        self.early = frozenset(sys.modules)
+        self._early = frozenset(sys.modules)
+        self._count_modules()
 
     def _preload(self, message: dict[str, Any]) -> dict[str, object]:
         if self._traces is None:
@@ -56,7 +57,13 @@ class _Server:
         left_out = preload(message["modules"], self.own)
         self._spoiled += left_out  # what the launcher asks for before it has heard of that
         self._traces.complete()
+        self._count_modules()
         return {"left_out": left_out, "modules": [name for name, _ in message["modules"] if name in sys.modules]}
+
+    def _count_modules(self) -> None:
+        """Before any fork: what a child counted itself it would no longer share."""
+        self.imported = len(sys.modules)
+        self.preloaded = frozenset(name.partition(".")[0] for name in sys.modules if name not in self._early)
 
     def _changed(self) -> list[str]:
         return self._spoiled or ([] if self._traces is None else self._traces.changed())
@@ -69,8 +76,9 @@ def _import_uvicorn() -> str | None:
         importlib.import_module(f"{__package__}.serving")
     except ImportError as exc:
         return str(exc)
-    importlib.import_module(f"{__package__}.failure")
-    importlib.import_module("random")  # it seeds itself anew in every fork, but only where it was imported before
+    # What is imported here is shared. ``random`` seeds itself in every fork, but only where it was imported before.
+    for name in (f"{__package__}.failure", "random", "resource", "uvicorn.loops.auto", "uvicorn.loops.asyncio"):
+        importlib.import_module(name)
     threads = outlasts_fork(threads=1)
     return None if threads is None else f"something that the interpreter imports when it starts {threads}"
 
@@ -94,7 +102,7 @@ def _be_worker(start: Start, server: _Server, work: Work) -> None:
     order = {**channel.receive(), "fds": start.sockets}
     os.environ.update(message["environ"])
     os.chdir(message["cwd"])
-    work(order, channel, Forked(start, channel, frozenset(sys.modules), server.early))
+    work(order, channel, Forked(start, channel, server.imported, server.preloaded))
 
 
 def end_with(target: Callable[[], None]) -> None:

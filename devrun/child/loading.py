@@ -14,6 +14,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Sequence
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from typing import Any, Callable, Optional
 
@@ -39,6 +40,11 @@ class Own:
             return False
         parts = path.split(os.sep)
         return "site-packages" not in parts and "dist-packages" not in parts
+
+
+@cache  # a fork server has made it when its children need it
+def own_files() -> Own:
+    return Own()
 
 
 def stamp(path: str) -> Stamp:

@@ -93,7 +93,6 @@ def preload(wanted: Wanted, own: Callable[[str], bool]) -> dict[str, str]:
                 break  # nothing that comes now could be told from what has come
     finally:
         sys.meta_path.remove(inspector)
-    gc.collect()
     gc.freeze()
     return left_out
 

@@ -12,6 +12,8 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
 from types import FrameType
 from typing import Any, Callable, Optional
 
@@ -36,7 +38,7 @@ class Traces:
     def __init__(self, own: Callable[[str], bool], junk: Iterable[str], pruned: Iterable[str]) -> None:
         self._own = own
         self._pruned = frozenset(pruned)
-        self._junk = re.compile("|".join(map(fnmatch.translate, junk)) or "(?!)").match
+        self._junk = _matcher(tuple(junk))
         self._files: dict[str, Stamp] = {}
         self._folders: dict[str, Listing] = {}
         self._listening = False
@@ -130,6 +132,11 @@ class Traces:
         return mtime, frozenset(name for name in names if name not in self._pruned and not self._junk(name))
 
 
+@lru_cache(maxsize=1)  # a fork server has made it when its children need it
+def _matcher(patterns: tuple[str, ...]) -> Callable[[str], object]:
+    return re.compile("|".join(map(fnmatch.translate, patterns)) or "(?!)").match
+
+
 def _asked_by(own: Callable[[str], bool]) -> bool:
     """Whether own code has asked for what happens now, rather than an installed module that is being imported."""
     frame: FrameType | None = sys._getframe(3)  # pyright: ignore[reportPrivateUsage]
@@ -158,11 +165,15 @@ def _walk(roots: Iterable[str], pruned: frozenset[str]) -> Iterator[str]:
             yield folder
 
 
-def installed_modules(own: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
-    """Yield (name, file) of each module in ``sys.modules`` that is not the app's own, in the order of import."""
-    for name, module in list(sys.modules.items()):
+def installed_modules(own: Callable[[str], bool], skipped: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield (name, file) of each module that is not the app's own, in the order in which their imports ended.
+
+    The first ``skipped`` are not even looked at.
+    """
+    newest = list(islice(reversed(sys.modules), len(sys.modules) - skipped))
+    for name in reversed(newest):
         # Not getattr: a module may be any object, and asking it may import more.
-        spec = _namespace(module).get("__spec__")
+        spec = _namespace(sys.modules.get(name)).get("__spec__")
         origin = getattr(spec, "origin", None)
         if isinstance(origin, str) and getattr(spec, "has_location", False) and not own(origin):
             yield name, origin

@@ -77,7 +77,7 @@ def serve(order: dict[str, Any], channel: Any, sockets: list[socket.socket], for
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     loading = sibling("loading")
-    own = loading.Own()
+    own = loading.own_files()
 
     def report(files: list[Any]) -> None:
         channel.send({"is": "loaded", "files": files})
