@@ -81,16 +81,34 @@ class Diary:
         os.truncate(self._file, 0)
 
 
-def details(stack: Stack) -> dict[str, Any]:
-    """What ``devrun status -v --json`` says of engines, fork servers and memory."""
+def config(env: Environment, *apps: str, reload: str = "", settings: str = "") -> str:
+    """A ``devrun.toml`` in which each app is the module of its name, run by the fork engine. ``settings``: of all."""
+    tables = "".join(f'[apps.{name}]\napp = "{name}:app"\n' for name in apps or ("api",))
+    return f'[defaults]\npython = "{env.python}"\n{settings}\n{tables}\n[reload]\nengine = "fork"\n{reload}\n'
+
+
+def status(stack: Stack) -> dict[str, Any]:
+    """What ``devrun status -v --json`` says."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(20)
         sock.connect(address.locate(str(stack.folder / ".devrun")))
         sock.sendall(b'{"v": 1, "ask": "status", "verbose": true}\n')
         with sock.makefile("rb") as stream:
             answer = json.loads(stream.readline())
-    found: dict[str, Any] = answer["data"]["details"]
+    found: dict[str, Any] = answer["data"]
     return found
+
+
+def details(stack: Stack) -> dict[str, Any]:
+    """What is said of engines, fork servers and memory."""
+    found: dict[str, Any] = status(stack)["details"]
+    return found
+
+
+def worker(stack: Stack, app: str = "api") -> int:
+    """The process of an app's newest run, as soon as it has one."""
+    (found,) = (one for one in status(stack)["apps"] if one["name"] == app)
+    return found["pid"] or 0
 
 
 def engine(stack: Stack, app: str = "api") -> dict[str, Any]:

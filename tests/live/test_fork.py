@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import Stack, wait_until
 from tests.live.apps import answering
-from tests.live.environments import Diary, Environment, details, engine, preload_record, server, servers
+from tests.live.environments import Diary, Environment, config, details, engine, preload_record, server, servers
 
 THREAD = """
 import threading
@@ -34,12 +34,6 @@ def env(tmp_path: Path) -> Environment:
 @pytest.fixture
 def diary(tmp_path: Path) -> Diary:
     return Diary(tmp_path / "diary")
-
-
-def config(env: Environment, *apps: str, reload: str = "", settings: str = "") -> str:
-    """A ``devrun.toml`` in which each app is the module of its name, run by the fork engine."""
-    tables = "".join(f'[apps.{name}]\napp = "{name}:app"\n' for name in apps or ("api",))
-    return f'[defaults]\npython = "{env.python}"\n{settings}\n{tables}\n[reload]\nengine = "fork"\n{reload}\n'
 
 
 def wait_preloaded(stack: Stack, *modules: str, app: str = "api") -> None:
