@@ -46,6 +46,7 @@ from devrun.state import (
     Blocked,
     Broken,
     Cycle,
+    Doubtful,
     Holding,
     Importing,
     Phase,
@@ -60,9 +61,11 @@ STABLE_SECONDS = 10.0
 """A worker that served this long did not die of its start: the count of deaths begins anew."""
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
+OWN_FAULTS = ("SyntaxError", "IndentationError", "TabError", "ModuleNotFoundError", "NameError")
+"""What an import raises whatever other processes do."""
 
 Change = tuple[AppState, tuple[Effect, ...]]
-UNFINISHED = (Importing, Holding, Beginning, Probing)
+UNFINISHED = (Importing, Doubtful, Holding, Beginning, Probing)
 
 
 def of_leaving(state: AppState, event: RunEvent) -> Change:
@@ -107,6 +110,8 @@ def _imported(state: AppState) -> Change:
 def _begin_if_alone(state: AppState) -> Change:
     """Two lifespans of one app never overlap: a worker begins when every older one is gone."""
     phase = state.phase
+    if isinstance(phase, Doubtful) and not state.leaving:
+        return _replace(state, phase.cycle, grace=0.0)
     if not isinstance(phase, Holding) or state.leaving:
         return state, ()
     return replace(state, phase=Beginning(phase.run, phase.pid, phase.cycle)), (Begin(phase.run),)
@@ -144,8 +149,14 @@ def _ready(snapshot: Snapshot, state: AppState, phase: Beginning | Probing, at: 
 def _failed(state: AppState, event: Failed) -> Change:
     if not isinstance(state.phase, UNFINISHED):
         return state, ()
+    if isinstance(state.phase, Importing) and state.leaving and _may_be_others_fault(event.failure):
+        return replace(state, phase=Doubtful(event.run, state.phase.pid, state.phase.cycle)), ()
     broken = Broken(event.run, state.phase.pid, event.failure, event.at)
     return replace(state, phase=broken), (Tell(AppBroken(state.name, event.failure)),)
+
+
+def _may_be_others_fault(failure: Failure) -> bool:
+    return failure.kind == "import" and not failure.summary.startswith(OWN_FAULTS)
 
 
 def _died(state: AppState, event: Exited) -> Change:
@@ -215,7 +226,7 @@ def retire(state: AppState, grace: float) -> Change:
     match phase:
         case Waiting() | Stopped():
             return state, ()
-        case Blocked() | Importing() | Holding() | Backoff():  # no lifespan has begun: nothing to wait for
+        case Blocked() | Importing() | Doubtful() | Holding() | Backoff():  # no lifespan has begun: nothing to wait for
             effects: tuple[Effect, ...] = (Kill(phase.run),)
         case Beginning() | Probing() | Serving() | Broken():
             effects = (Terminate(phase.run), Arm(phase.run, Alarm.KILL, grace))

@@ -48,6 +48,18 @@ class Importing:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubtful:
+    """The import failed while an older worker was there, which may have held what only one process can have.
+
+    It is tried once more when that worker is gone. A lock, a database file, a port of the app's own.
+    """
+
+    run: Run
+    pid: int | None
+    cycle: Cycle
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
     """The worker has imported the app and waits until the old worker is gone."""
 
@@ -109,7 +121,7 @@ class Stopped:
     """Nothing of this app will start again."""
 
 
-Phase = Waiting | Blocked | Importing | Holding | Beginning | Probing | Serving | Broken | Backoff | Stopped
+Phase = Waiting | Blocked | Importing | Doubtful | Holding | Beginning | Probing | Serving | Broken | Backoff | Stopped
 
 
 @dataclass(frozen=True, slots=True)

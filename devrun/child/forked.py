@@ -5,7 +5,9 @@ Standard library only, Python 3.9 on.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Generator
 from typing import Any, NoReturn
 
 from .channel import Channel
@@ -19,7 +21,7 @@ Order = dict[str, Any]
 
 
 class Forked:
-    """The import of an app in a process that was forked. A context: the import happens inside it.
+    """The import of an app in a process that was forked.
 
     ``imported``: how many modules the fork server has; ``preloaded``: the top-level names of those that it has not
     because uvicorn itself needs them. What a forked process does not look at, it shares with the others: nothing here
@@ -54,20 +56,20 @@ class Forked:
         """Park in front of this file if that is wanted; True in a process that goes on from there."""
         return self._parking.before(path)
 
-    def __enter__(self) -> Forked:
+    @contextlib.contextmanager
+    def importing(self, loop: bool) -> Generator[None, None, None]:
+        """The app is imported in this context; ``loop``: as if a loop was running."""
         self._traces.begin()
-        self._loop.__enter__()
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._loop.__exit__()
-        self._traces.end()
-        self._parking.wanted = frozenset()  # what is imported from now on is imported by a running app
-        if kind is None:
-            self._tell_modules()
+        try:
+            with self._loop if loop else contextlib.nullcontext():
+                yield
+        finally:
+            self._traces.end()
+            self._parking.wanted = frozenset()  # what is imported from now on is imported by a running app
+        self._tell_modules()
 
     def _resume(self, start: Start) -> None:
-        self._loop.install()
+        self._loop.renew()
         self._parking.wanted = frozenset(start.message["park"])
         self._order.update({**self._channel.receive(), "fds": self._order["fds"]})
         self._channel.send({"is": "loaded", "files": self._loaded})

@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any, Callable, NoReturn
 
@@ -65,6 +66,8 @@ class Forks:
             for message in self._messages():
                 start = self._obey(message)
                 if start is not None:  # this is the child
+                    # CPython leaves the parent's there (3.9 to 3.13).
+                    getattr(threading.main_thread(), "_set_native_id", int)()
                     signal.set_wakeup_fd(wakeup)
                     for signum, handler in handlers.items():
                         if handler is not None:  # None: installed from C

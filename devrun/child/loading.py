@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -29,8 +28,10 @@ class Own:
     """Tells the project's own files from those of the interpreter and of installed packages."""
 
     def __init__(self) -> None:
-        names = ("stdlib", "platstdlib", "purelib", "platlib")
-        folders = [sysconfig.get_paths()[name] for name in names] + [os.path.dirname(os.path.abspath(__file__))]
+        # Without sysconfig: what is imported for this the app could not replace by a module of its own any more.
+        version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        platform = os.path.join(sys.base_exec_prefix, getattr(sys, "platlibdir", "lib"), version)
+        folders = [os.path.dirname(os.__file__), platform, os.path.dirname(os.path.abspath(__file__))]
         self._foreign = tuple(
             {os.path.join(form(folder), "") for folder in folders for form in (str, os.path.realpath)}
         )
@@ -122,6 +123,8 @@ class OwnFinder:
 def awaited(target: str) -> list[LoadedFile]:
     """Return the files whose change may mend an interpreter that has no uvicorn: the app's, and uvicorn's own."""
     base = os.path.join(os.getcwd(), target.partition(":")[0].partition(".")[0])
+    import sysconfig
+
     uvicorn = os.path.join(sysconfig.get_paths()["purelib"], "uvicorn", "__init__.py")
     return [(path, stamp(path)) for path in (base + ".py", os.path.join(base, "__init__.py"), uvicorn)]
 

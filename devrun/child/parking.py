@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterable
@@ -62,7 +63,7 @@ class Parking:
         extra = {number: what for number, what in open_descriptors().items() if number not in self._descriptors}
         if extra:
             return f"leaves a descriptor open ({', '.join(sorted(extra.values()))})"
-        return outlasts_fork(threads=1)
+        return own_children() or armed_timers() or outlasts_fork(threads=1)
 
     def _park(self, path: str) -> bool:
         for stream in (sys.stdout, sys.stderr):
@@ -105,6 +106,21 @@ class Parking:
         self._chance.resume()
         self._traces.resume()
         self._resumed(start)
+
+
+def own_children() -> str | None:
+    """A child can only be waited for by the process that has started it."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except (ChildProcessError, AttributeError):
+        return None
+    return "starts a process"
+
+
+def armed_timers() -> str | None:
+    """A fork has none of them (setitimer(2))."""
+    timers = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+    return "sets a timer" if any(signal.getitimer(timer)[0] for timer in timers) else None
 
 
 def take_output(descriptor: int) -> None:

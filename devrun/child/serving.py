@@ -175,13 +175,13 @@ class Server(uvicorn.Server):
             yield
 
     def import_ahead(self, ahead: Any) -> None:
-        """Import the app before there is a loop, in the context ``ahead``, but otherwise as late as uvicorn does."""
+        """Import the app before there is a loop, but otherwise as late as this old uvicorn does."""
         self._ahead = True
         if hasattr(uvicorn.Server, "capture_signals"):
             self._captured.enter_context(super().capture_signals())
         if not hasattr(self.config, "get_loop_factory"):  # before uvicorn 0.36: a policy
             self.config.setup_event_loop()
-        with ahead:
+        with ahead(loop=True):
             self.config.load()
 
     def close(self) -> None:
@@ -277,9 +277,9 @@ def unknown_settings(settings: dict[str, Any]) -> str:
 def run(order: dict[str, Any], channel: Any, sockets: list[socket.socket], ahead: Any = None) -> BaseException | None:
     """Serve until the end. Return why the app could not be started; None when it was served, or stopped before.
 
-    ``ahead``: a context in which the app is imported before there is a loop; else uvicorn imports it, in the loop.
+    ``ahead(loop=…)`` is a context in which the app is imported before there is a loop; ``loop``: whether uvicorn itself
+    would import it in the loop, as it does before 0.47.
     """
-    server: Server | None = None
     try:
         # workers: or uvicorn would obey WEB_CONCURRENCY
         config = Config(
@@ -290,13 +290,17 @@ def run(order: dict[str, Any], channel: Any, sockets: list[socket.socket], ahead
             workers=1,
             **order["uvicorn"],
         )
-        server = Server(config, channel, order["grace"])
-        if ahead is not None:
+    except BaseException as exc:
+        return SetupProblem(f"uvicorn refuses its settings: {type(exc).__name__}: {exc}")
+    server = Server(config, channel, order["grace"])
+    try:
+        if hasattr(config, "load_app"):
+            with contextlib.nullcontext() if ahead is None else ahead(loop=False):
+                config.load_app()
+        elif ahead is not None:
             server.import_ahead(ahead)
         server.run(sockets=sockets)
     except BaseException as exc:
-        if server is None:
-            return SetupProblem(f"uvicorn refuses its settings: {type(exc).__name__}: {exc}")
         if server.started or server.stopping:
             raise
         server.close()

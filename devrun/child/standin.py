@@ -1,8 +1,8 @@
 """Stands for the running event loop while an app is imported ahead of it.
 
-uvicorn imports the app inside the running loop. A process with a loop cannot be forked in the middle of an import (its
-epoll instance would be shared by both), so a forked worker imports before the loop is made. An import that uses the
-loop is noticed here, and done over in a process of its own.
+uvicorn before 0.47 imports the app inside the running loop. A process with a loop cannot be forked in the middle of an
+import (its epoll instance would be shared by both), so a forked worker imports before the loop is made. An import that
+uses the loop is noticed here, and done over in a process of its own.
 """
 
 from __future__ import annotations
@@ -22,19 +22,25 @@ class LoopStandIn:
         self._importing = False
 
     def __getattr__(self, name: str) -> Any:
-        if self._importing and not name.startswith("__"):
+        if self._importing:
+            if name.startswith("__"):
+                raise AttributeError(name)
             self._unfit(f"its import uses the event loop ({name})")
         return getattr(asyncio.get_running_loop(), name)
 
     def __enter__(self) -> LoopStandIn:
         self._importing = True
-        self.install()
+        self._install()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._importing = False
         asyncio._set_running_loop(None)
 
-    def install(self) -> None:
-        """Be the running loop. Again after each fork: asyncio forgets it then."""
+    def renew(self) -> None:
+        """Be the running loop again: asyncio forgets it at a fork."""
+        if self._importing:
+            self._install()
+
+    def _install(self) -> None:
         asyncio._set_running_loop(self)  # type: ignore[arg-type]

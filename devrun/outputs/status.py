@@ -21,6 +21,7 @@ from devrun.state import (
     Blocked,
     Broken,
     Cycle,
+    Doubtful,
     Holding,
     Importing,
     Probing,
@@ -177,7 +178,7 @@ def word_of(state: AppState) -> str:
     match state.phase:
         case Waiting() | Blocked():
             return "waiting"
-        case Importing(cycle=cycle) | Holding(cycle=cycle):
+        case Importing(cycle=cycle) | Doubtful(cycle=cycle) | Holding(cycle=cycle):
             return _word_of_start(cycle, "importing")
         case Beginning(cycle=cycle) | Probing(cycle=cycle):
             return _word_of_start(cycle, "starting")

@@ -70,13 +70,12 @@ def trace(text):
 class Kind:
     """One kind of app. ``asks``: functions of ``early`` that are called in this order, a request each.
 
-    ``options``: of the uvicorn that is compared with. ``prints``: patterns of lines that both sides must print.
+    ``prints``: patterns of lines that both sides must print.
     ``packages``: installed next to uvicorn in an environment of the kind's own; none: the one that the tests run in.
     """
 
     early: str
     asks: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
     prints: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     packages: tuple[str, ...] = ()
@@ -122,7 +121,7 @@ def under_uvicorn(tmp_path_factory: pytest.TempPathFactory, environments: Path) 
     def measure(name: str) -> Life:
         kind = KINDS[name]
         folder = write_files(tmp_path_factory.mktemp(name), kind.sources())
-        with Uvicorn(folder, "main:app", *kind.options, python=python_of(kind, environments)) as server:
+        with Uvicorn(folder, "main:app", python=python_of(kind, environments)) as server:
             server.wait_ready()
             answers = ask(server.get, kind, folder)
             server.stop()
@@ -297,52 +296,44 @@ KINDS = {
         ("echoes", "pool", "names", "default"),
     ),
     "the loop, at import": Kind(
-        # With --reload: otherwise uvicorn (0.47 on) imports the app before it has a loop.
+        # uvicorn imports the app before it has a loop (0.47 on).
         """
         import asyncio
 
         async def work():
+            return 42
+
+        WORK = work()
+        try:
+            asyncio.create_task(WORK)
+            SAID = "made"
+        except RuntimeError as error:
+            SAID = str(error)
+            WORK.close()
+        try:
+            LOOP = asyncio.get_running_loop()
+        except RuntimeError as error:
+            LOOP = str(error)
+
+        def said():
+            return SAID, LOOP
+        """,
+        ("said",),
+    ),
+    "asyncio.run, at import": Kind(
+        """
+        import asyncio
+
+        async def something():
             await asyncio.sleep(0)
             return 42
 
-        TASK, LOOP = asyncio.create_task(work()), asyncio.get_running_loop()
-        FUTURE = LOOP.create_future()
-        LOOP.call_later(0.01, FUTURE.set_result, "later")
-
-        async def task():
-            return await TASK
-
-        async def future():
-            return await FUTURE
-
-        def loop():
-            return LOOP is asyncio.get_running_loop(), LOOP is asyncio.get_event_loop(), type(LOOP).__name__
-
-        """,
-        ("task", "future", "loop"),
-        options=("--reload",),
-    ),
-    "asyncio.run, at import": Kind(
-        # With --reload, as above: an app that is reloaded has never been able to do this.
-        """
-        import asyncio, warnings
-
-        async def nothing():
-            pass
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                asyncio.run(nothing())
-            SAID = "ran"
-        except RuntimeError as error:
-            SAID = str(error)
+        SAID = asyncio.run(something())
 
         def said():
             return SAID
         """,
         ("said",),
-        options=("--reload",),
     ),
     "asyncio's own, at import": Kind(
         """
@@ -719,12 +710,7 @@ def test_what_runs_when_a_worker_ends_by_itself(
     assert expected in traces(folder)
 
 
-# --- not as under uvicorn yet -----------------------------------------------------------------------------------------
-
-
-def open_bug(what: str) -> pytest.MarkDecorator:
-    """Marks a test that says what is right. It fails once that is so: then the mark goes."""
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=what)
+# --- signals, and what only one can have ------------------------------------------------------------------------------
 
 
 HANDLERS = Kind(
@@ -742,7 +728,6 @@ HANDLERS = Kind(
 )
 
 
-@open_bug("the app's handler replaces uvicorn's: a stop is not heard, and the worker is killed")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_handler_of_the_apps_comes_after_uvicorns(
     engine: str, tmp_path: Path, project: ProjectBuilder, up: StackStarter
@@ -760,7 +745,6 @@ def test_a_handler_of_the_apps_comes_after_uvicorns(
     assert traces(folder) == Counter(dict.fromkeys(traces(reference), 2))
 
 
-@open_bug("the new worker imports while the old one holds it, and is broken for good")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_import_takes_what_only_one_can_have(engine: str, project: ProjectBuilder, up: StackStarter) -> None:
     """A lock, a database file or a fixed port: uvicorn imports the app when the older process is gone."""
@@ -789,7 +773,6 @@ def test_an_import_takes_what_only_one_can_have(engine: str, project: ProjectBui
     assert answers == ["done"]
 
 
-@open_bug("the worker has imported the standard library's sysconfig before the app")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_module_that_only_devrun_needs(
     engine: str, tmp_path: Path, project: ProjectBuilder, up: StackStarter

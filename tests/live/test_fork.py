@@ -349,11 +349,6 @@ def test_engine_spawn(project: ProjectBuilder, up: StackStarter, env: Environmen
 
 FORKED = "open('/proc/self/cmdline', 'rb').read().endswith(b'fork\\0')"
 UNFIT = {
-    "loop": (
-        "import asyncio\nasync def wait(): return 'waited'\ntask = asyncio.get_running_loop().create_task(wait())",
-        "await task",
-        "its import uses the event loop (create_task)",
-    ),
     "crash": (
         f"import os, signal\nif {FORKED}:\n    os.kill(os.getpid(), signal.SIGSEGV)",
         "'waited'",

@@ -27,7 +27,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import Stack, wait_until
-from tests.live.apps import RESPOND
+from tests.live.apps import RESPOND, answering
 
 PIP_SECONDS = 100
 
@@ -299,3 +299,31 @@ def test_a_setting_that_it_is_too_old_for(
         "knows no setting reset_contextvars$"
     )
     assert "reset_contextvars" in stack.get("api").text
+
+
+LOOP_AT_IMPORT = """
+import asyncio
+
+async def work():
+    return "worked"
+
+TASK = asyncio.create_task(work())
+"""
+
+
+@pytest.mark.parametrize("pairing", OLD[-2:], ids=ids(OLD[-2:]))
+def test_the_loop_is_there_at_import_in_an_old_uvicorn(
+    pairing: Pairing, environments: Path, project: ProjectBuilder, up: StackStarter
+) -> None:
+    """uvicorn before 0.47 imports the app in the running loop: a process that has one cannot be forked meanwhile."""
+    python = install(pairing, environments)
+    folder = project({"devrun.toml": config(python), "main.py": answering("await TASK", LOOP_AT_IMPORT)})
+    stack = up(folder)
+    stack.wait_ready()
+    assert stack.get("api").text == "worked"
+    (folder / "main.py").write_text(answering("await TASK + ' twice'", LOOP_AT_IMPORT))
+    stack.wait_text("api", "worked twice")
+    told = [line for line in stack.lines if "warning" in line]
+    assert told == [
+        "[devrun] warning: api: each reload starts a fresh interpreter: its import uses the event loop (create_task)"
+    ]

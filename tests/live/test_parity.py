@@ -131,15 +131,14 @@ def devrun_toml(engine: str, target: str, settings: str = "") -> str:
 # --- what is meant to differ ------------------------------------------------------------------------------------------
 
 ABSENT: Final = "absent"
-AS_RELOAD: Final = "as under uvicorn --reload"
 
 
 @dataclass(frozen=True)
 class Meant:
     """A difference on purpose. ``items``: a pattern of items, each a moment and the way to the value, with dots.
 
-    ``shows``: what devrun's value must match, as JSON (no value: ``absent``); or AS_RELOAD: it must be what
-    ``uvicorn --reload`` shows. ``engines`` and ``variants``: where it is found.
+    ``shows``: what devrun's value must match, as JSON (no value: ``absent``). ``engines`` and ``variants``: where it is
+    found.
     """
 
     items: str
@@ -148,18 +147,10 @@ class Meant:
     engines: tuple[str, ...] = ENGINES
     variants: tuple[str, ...] = tuple(VARIANTS)
 
-    def holds(self, item: str, value: Any, reloading: Flat) -> bool:
-        if not fnmatch.fnmatchcase(item, self.items):
-            return False
-        if self.shows == AS_RELOAD:
-            return bool(value == reloading.get(item, ABSENT))
-        return re.fullmatch(self.shows, json.dumps(value)) is not None
+    def holds(self, item: str, value: Any) -> bool:
+        return fnmatch.fnmatchcase(item, self.items) and bool(re.fullmatch(self.shows, json.dumps(value)))
 
 
-IN_LOOP = (
-    "uvicorn imports the app inside the running loop with --reload, and did without it before 0.47: an app that was "
-    "developed with --reload may rest on it"
-)
 EARLY_SOCKETS = "the sockets listen before any app starts (promise 1)"
 BOTH_FAMILIES = "localhost may mean ::1: the port answers there, too"
 
@@ -187,10 +178,6 @@ MEANT = (
     Meant("*.python.meta path", r'.*"_devrun_child\.loading\.OwnFinder", "[^"]*PathFinder"\]', "sees what is imported"),
     Meant("*.modules._devrun_child", "true", "what the worker consists of, under a name that no app has"),
     # --- the loop
-    Meant("???.loop.*", AS_RELOAD, IN_LOOP, SPAWN),
-    Meant("???.descriptors.others.anon_inode:[[]eventpoll]", AS_RELOAD, IN_LOOP, SPAWN),
-    Meant("???.modules.uvicorn.loops*", AS_RELOAD, IN_LOOP, SPAWN),
-    Meant("???.loop.running", '"_devrun_child.standin.LoopStandIn"', f"{IN_LOOP}; it must not be forked", FORK),
     Meant("request.signals.handlers.SIG*", HANDLER, "uvicorn's own, and wakes the loop"),
     Meant("startup.signals.handlers.SIG*", HANDLER, "the same"),
     Meant("*.loop.tasks.LifespanOn.main", '"absent"', "a class derived from it keeps why a startup failed"),
@@ -202,18 +189,10 @@ MEANT = (
     Meant("*.descriptors.others.listening AF_INET6 SOCK_STREAM", "1", BOTH_FAMILIES),
     Meant("*.listening", r'\["127\.0\.0\.1 reuse=1 [^"]*", "::1 reuse=1 [^"]*"\]', f"{EARLY_SOCKETS}; {BOTH_FAMILIES}"),
     Meant("*.descriptors.others.connected AF_UNIX SOCK_STREAM", "3", CHANNEL),
-    Meant("???.descriptors.others.connected AF_UNIX SOCK_STREAM", "1", "the one to the launcher", FORK),
+    Meant("???.descriptors.others.connected AF_UNIX SOCK_STREAM", "1", "the one to the launcher"),
     # --- what a fork is
     Meant("???.modules.*", "true", "imported ahead; an app that hides one of them gets a process of its own", FORK),
     Meant("*.process.*as at the top", "false", "the import went on from a checkpoint in front of leaf", FORK),
-)
-
-# Not meant. Where an app could trip over it, a test in test_app_kinds says what is right, and fails as expected.
-OPEN_BUGS = (
-    Meant("*.modules.sysconfig", "true", "hides a sysconfig.py of the app's"),
-    Meant("*.modules._sysconfigdata_*", "true", "the same"),
-    Meant("???.signals.handlers.SIG*", HANDLER, "a handler that the app sets replaces it"),
-    Meant("*.threads.main is the process", "false", "main_thread().native_id is the parent's", FORK),
 )
 
 
@@ -236,17 +215,16 @@ def differences(uvicorn: Flat, devrun: Flat) -> Flat:
 class Judge:
     """Holds what devrun shows against what uvicorn shows, and against what is meant to differ."""
 
-    def __init__(self, table: Iterable[Meant], uvicorn: Flat, reloading: Flat) -> None:
+    def __init__(self, table: Iterable[Meant], uvicorn: Flat) -> None:
         self._table = tuple(table)
         self._uvicorn = uvicorn
-        self._reloading = reloading
         self._used: set[Meant] = set()
 
     def strange(self, devrun: Flat) -> list[str]:
         """What differs and is not meant to."""
         said: list[str] = []
         for item, value in differences(self._uvicorn, devrun).items():
-            meant = [entry for entry in self._table if entry.holds(item, value, self._reloading)]
+            meant = [entry for entry in self._table if entry.holds(item, value)]
             self._used.update(meant)
             if not meant:
                 said.append(f"{item}: {json.dumps(value)} instead of {json.dumps(self._uvicorn.get(item, ABSENT))}")
@@ -257,8 +235,8 @@ class Judge:
         return [f"{entry.items}: {entry.shows}" for entry in self._table if entry not in self._used]
 
 
-def reference(folder: Path, env: Mapping[str, str], *options: str) -> Flat:
-    with Uvicorn(folder, "probe:app", *options, env=env) as server:
+def reference(folder: Path, env: Mapping[str, str]) -> Flat:
+    with Uvicorn(folder, "probe:app", env=env) as server:
         server.wait_ready()
         return shown(server.get())
 
@@ -278,8 +256,8 @@ def test_an_app_sees_what_it_sees_under_uvicorn(
     env = {**VARIANTS[variant], **activated()}
     stack = up(folder, env=env)
     stack.wait_ready()
-    table = [one for one in MEANT + OPEN_BUGS if engine in one.engines and variant in one.variants]
-    judge = Judge(table, reference(folder, env), reference(folder, env, "--reload"))
+    table = [one for one in MEANT if engine in one.engines and variant in one.variants]
+    judge = Judge(table, reference(folder, env))
     for version in (0, 1, 2):
         (folder / "leaf.py").write_text(f"VERSION = {version}\n")
         stack.wait_text("api", str(version), "/version")

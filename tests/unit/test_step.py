@@ -50,6 +50,7 @@ from devrun.state import (
     Beginning,
     Blocked,
     Broken,
+    Doubtful,
     Holding,
     Importing,
     Probing,
@@ -425,3 +426,20 @@ def test_nothing_is_done_before_the_stack_is_up() -> None:
     snapshot, effects = play(stack(), RestartAsked((), 0.0))
     assert effects == []
     assert snapshot.stage == "idle"
+
+
+def test_an_import_that_fails_beside_an_older_worker_is_tried_again_alone() -> None:
+    """The older one may hold what only one process can have: a lock, a port of its own, a database file."""
+    failure = Failure("import", "OSError: the lock is taken", "Traceback ...")
+    snapshot, effects = play(serving(stack()), FilesChanged("api", ("a.py",), 5.0), Failed(run(2), failure, 5.1))
+    assert told(effects) == [AppReloading("api", ("a.py",))]
+    assert isinstance(snapshot.apps["api"].phase, Doubtful)
+    snapshot, effects = play(snapshot, Exited(run(1), 0, (), 5.3))
+    assert effects == [Kill(run(2)), Start(run(3), ("a.py",))]
+    _, effects = play(snapshot, Exited(run(2), -9, (), 5.4), Failed(run(3), failure, 5.5))
+    assert told(effects) == [AppBroken("api", failure)]
+
+
+def test_a_mistake_in_the_code_is_told_at_once() -> None:
+    _, effects = play(serving(stack()), FilesChanged("api", ("a.py",), 5.0), Failed(run(2), FAILURE, 5.1))
+    assert told(effects) == [AppReloading("api", ("a.py",)), AppBroken("api", FAILURE)]
