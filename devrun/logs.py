@@ -17,6 +17,11 @@ from devrun.outputs.text import log_text
 
 CHUNK_BYTES = 65536
 LONGEST_LINE_BYTES = 65536
+# A busy app prints a line at a time, thousands a second, and each would wake the launcher up. After MOST_READS within
+# WINDOW_SECONDS the lines are collected for PAUSE_SECONDS: little enough for the 4 KB that a pseudo-terminal holds.
+MOST_READS = 40
+WINDOW_SECONDS = 0.1
+PAUSE_SECONDS = 0.002
 RING_BYTES = 1_000_000
 LINE_BYTES = 64
 """What a line takes besides its characters: empty ones fill the memory too."""
@@ -65,7 +70,24 @@ class LineReader:
         self.finished = asyncio.Event()
         os.set_blocking(fd, False)
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(fd, self._read)
+        self._reads = 0
+        self._window = 0.0
+        self._rest: asyncio.TimerHandle | None = None
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._rest = None
+        self._loop.add_reader(self._fd, self._read)
+
+    def _pace(self) -> None:
+        """Rest for a moment where the reads come thick and fast."""
+        now = self._loop.time()
+        if now - self._window > WINDOW_SECONDS:
+            self._window, self._reads = now, 0
+        self._reads += 1
+        if self._reads > MOST_READS:
+            self._loop.remove_reader(self._fd)
+            self._rest = self._loop.call_later(PAUSE_SECONDS, self._go_on)
 
     def _read(self) -> None:
         try:
@@ -77,6 +99,7 @@ class LineReader:
         if not chunk:
             self.close()
             return
+        self._pace()
         *lines, self._partial = (self._partial + chunk).split(b"\n")
         if len(self._partial) > LONGEST_LINE_BYTES:
             lines.append(self._partial)
@@ -88,6 +111,8 @@ class LineReader:
         """Deliver what is left and stop reading. May be called twice."""
         if self.finished.is_set():
             return
+        if self._rest is not None:
+            self._rest.cancel()
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         if self._partial:
