@@ -18,10 +18,11 @@ from devrun.outputs.text import log_text
 CHUNK_BYTES = 65536
 LONGEST_LINE_BYTES = 65536
 # A busy app prints a line at a time, thousands a second, and each would wake the launcher up. After MOST_READS within
-# WINDOW_SECONDS the lines are collected for PAUSE_SECONDS: little enough for the 4 KB that a pseudo-terminal holds.
+# WINDOW_SECONDS the lines are collected for a while: a short one where a pseudo-terminal holds no more than 4 KB.
 MOST_READS = 40
 WINDOW_SECONDS = 0.1
-PAUSE_SECONDS = 0.002
+PAUSE_SECONDS = 0.01
+PAUSE_SECONDS_TERMINAL = 0.002
 RING_BYTES = 1_000_000
 LINE_BYTES = 64
 """What a line takes besides its characters: empty ones fill the memory too."""
@@ -72,6 +73,7 @@ class LineReader:
         self._loop = asyncio.get_running_loop()
         self._reads = 0
         self._window = 0.0
+        self._pause = PAUSE_SECONDS_TERMINAL if os.isatty(fd) else PAUSE_SECONDS
         self._rest: asyncio.TimerHandle | None = None
         self._go_on()
 
@@ -87,7 +89,7 @@ class LineReader:
         self._reads += 1
         if self._reads > MOST_READS:
             self._loop.remove_reader(self._fd)
-            self._rest = self._loop.call_later(PAUSE_SECONDS, self._go_on)
+            self._rest = self._loop.call_later(self._pause, self._go_on)
 
     def _read(self) -> None:
         try:
