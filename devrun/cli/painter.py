@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from rich.color import ColorSystem
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.style import Style
 
 from devrun.cli.backlog import Waiting
@@ -42,6 +42,22 @@ def frame(lines: Sequence[str], table_lines: Sequence[str], *, clear: bool = Fal
         up = f"\x1b[{len(table_lines) - 1}A" if len(table_lines) > 1 else ""
         parts += ["\r", up] if park else ["\n"]
     return "".join([*parts, _END])
+
+
+def painted(what: RenderableType, look: Look, room: Room, *, crop: bool = True) -> list[str]:
+    """Return the lines that show something rich can draw, none of them wrapped; those too long are cropped."""
+    console = Console(
+        file=io.StringIO(),
+        color_system="standard" if look.colour else None,
+        force_terminal=True,
+        no_color=not look.colour,
+        legacy_windows=False,
+        width=room.width,
+        height=room.height or 100,
+    )
+    with console.capture() as capture:
+        console.print(what, no_wrap=True, overflow=None if crop else "ignore", crop=crop)
+    return capture.get().rstrip("\n").split("\n")
 
 
 class Painter:
@@ -89,18 +105,7 @@ class Painter:
 
     def table(self, snapshot: Snapshot, now: float, room: Room, hint: str) -> list[str]:
         """Return the lines of the table."""
-        console = Console(
-            file=io.StringIO(),
-            color_system="standard" if self._look.colour else None,
-            force_terminal=True,
-            no_color=not self._look.colour,
-            legacy_windows=False,
-            width=room.width,
-            height=room.height or 100,
-        )
-        with console.capture() as capture:
-            console.print(table(snapshot, now, room, hint=hint), no_wrap=True, crop=True)
-        return capture.get().rstrip("\n").split("\n")
+        return painted(table(snapshot, now, room, hint=hint), self._look, room)
 
     def _prefix(self, app: str) -> str:
         if app not in self._prefixes:

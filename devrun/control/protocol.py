@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, assert_never, cast
 
 VERSION = 1
 LONGEST_REQUEST = 65536
@@ -61,6 +61,8 @@ def answer(request: Request, data: Mapping[str, Any]) -> bytes:
     match request:
         case StatusAsked():
             return _line({"v": VERSION, "answer": "status", "data": data})
+        case _:
+            assert_never(request)
 
 
 def refusal(error: RefusedError) -> bytes:

@@ -1,4 +1,4 @@
-"""The live table: one row an app, the reason of trouble below it. Laid out for any width, height and encoding.
+"""The tables of ``up`` and ``status``: one row an app, the reason of trouble below it, for any width and encoding.
 
 Pure. Knows no terminal and no clock: ``now`` is the same monotonic time as in the snapshot.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -15,7 +15,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.text import Text
 
-from devrun.outputs.rows import URGENCY, Row, row_of, word_of
+from devrun.outputs.rows import URGENCY, Row, age, row_of
+from devrun.outputs.status import StackStatus, app_status, word_of
 from devrun.outputs.text import one_line
 from devrun.state import Snapshot
 
@@ -71,6 +72,7 @@ class Column:
     values: Sequence[str]
     right: bool = False
     least: int = 0
+    style: str = ""
 
     @cached_property
     def width(self) -> int:
@@ -83,7 +85,7 @@ def colour_of(position: int) -> str:
 
 
 def table(snapshot: Snapshot, now: float, room: Room, *, hint: str = "") -> Group:
-    """Return the table as lines of at most ``room.width`` cells; ``hint`` ends its first line where there is room."""
+    """Return the live table, at most ``room.width`` cells wide; ``hint`` ends its first line where there is room."""
     words = {state.name: word_of(state) for state in snapshot.apps.values()}
     lines = [_rule(snapshot.stack, _census(words.values()), room, hint)]
     if room.height is None or room.height > 1:
@@ -93,13 +95,22 @@ def table(snapshot: Snapshot, now: float, room: Room, *, hint: str = "") -> Grou
     return Group(*lines[: room.height])
 
 
+def listing(status: StackStatus, room: Room) -> list[Text]:
+    """Return the table of a stack once and for all, with process ids, no wider than it must be."""
+    rows = [row_of(app, position) for position, app in enumerate(status.apps)]
+    grid = _grid(rows, room, pids=True)
+    width = min(room.width, max([_ROOMY, *(line.cell_len for line in grid)]))
+    hint = f"pid {status.pid}, up {age(status.up_seconds)}"
+    return [_rule(status.stack, _census(row.word for row in rows), replace(room, width=width), hint), *grid]
+
+
 # --- which rows -----------------------------------------------------------------------------------------------------
 
 
 def _choose(snapshot: Snapshot, words: Mapping[str, str], now: float, room: Room) -> list[Row]:
     """Return the rows that fit, in the order of the config; the apps that need attention are the first to be taken."""
     urgent = sorted(enumerate(words), key=lambda item: URGENCY.index(words[item[1]]))
-    rows = [row_of(snapshot, name, position, now) for position, name in urgent[: room.height]]
+    rows = [row_of(app_status(snapshot, name, now), position) for position, name in urgent[: room.height]]
     each = 2 if _columns(rows, room) is None else 1
     lines = [each + bool(row.why) for row in rows]
     fits = room.height is None or (len(rows) == len(words) and sum(lines) + 2 <= room.height)
@@ -137,20 +148,21 @@ def _rule(stack: str, census: str, room: Room, hint: str) -> Text:
     return text
 
 
-def _columns(rows: list[Row], room: Room) -> list[Column] | None:
+def _columns(rows: list[Row], room: Room, pids: bool = False) -> list[Column] | None:
     """Return as many columns as fit; None when not even name, state and URL fit beside each other."""
     if not rows:
         return []
+    pid = [Column("pid", [row.pid for row in rows], right=True)] if pids else []
     extra = [
         Column("reloads", [row.reloads for row in rows], right=True),
         Column("last", [row.last for row in rows], right=True, least=len("999 ms")),
-        Column("up", [row.up for row in rows], right=True, least=len("59m59s")),
+        Column("up", [row.up for row in rows], right=True, least=len("59m59s"), style="dim"),
     ]
     state = Column("state", [row.state for row in rows], least=len("importing") if room.width >= _ROOMY else 0)
     url = Column("url", [row.url for row in rows])
     gaps = 2 * len(_GAP)
     longest = min(Column("app", [row.name for row in rows]).width, _LONGEST_NAME)
-    for kept in (extra, extra[:2], extra[1:2], []):
+    for kept in (pid + extra, pid + extra[:2], pid + extra[1:2], pid, []):
         free = room.width - state.width - url.width - gaps - sum(column.width + len(_GAP) for column in kept)
         if free >= longest or (not kept and free >= _SHORTEST_NAME):
             names = [room.crop(row.name, min(free, longest)) for row in rows]
@@ -158,14 +170,14 @@ def _columns(rows: list[Row], room: Room) -> list[Column] | None:
     return None
 
 
-def _grid(rows: list[Row], room: Room) -> list[Text]:
-    columns = _columns(rows, room)
+def _grid(rows: list[Row], room: Room, pids: bool = False) -> list[Text]:
+    columns = _columns(rows, room, pids)
     lines = [] if not columns else [_cells([column.title for column in columns], columns, ["dim"] * len(columns))]
     for index, row in enumerate(rows):
         if columns is None:
             lines += _stacked(row, room)
         else:
-            styles = [colour_of(row.position), _STYLES[row.word], "", "", "", "dim"]
+            styles = [colour_of(row.position), _STYLES.get(row.word, ""), *(column.style for column in columns[2:])]
             lines.append(_cells([column.values[index] for column in columns], columns, styles))
         if row.why:
             fits = len(_GAP) + cell_len(row.why) <= room.width
@@ -176,7 +188,7 @@ def _grid(rows: list[Row], room: Room) -> list[Text]:
 
 def _cells(values: list[str], columns: list[Column], styles: list[str]) -> Text:
     text = Text(no_wrap=True)
-    for index, (value, column, style) in enumerate(zip(values, columns, styles, strict=False)):
+    for index, (value, column, style) in enumerate(zip(values, columns, styles, strict=True)):
         padding = " " * (column.width - cell_len(value))
         text.append(_GAP if index else "")
         text.append(padding if column.right else "").append(value, style=style)
@@ -189,6 +201,6 @@ def _stacked(row: Row, room: Room) -> list[Text]:
     """A row for a very narrow terminal: the URL, which must stay whole, on a line of its own."""
     first = Text(no_wrap=True)
     first.append(room.crop(row.name, max(room.width - len(_GAP) - len(row.state), 1)), style=colour_of(row.position))
-    first.append(_GAP).append(row.state, style=_STYLES[row.word])
+    first.append(_GAP).append(row.state, style=_STYLES.get(row.word, ""))
     first.truncate(room.width)
     return [first, Text(f"{_GAP}{row.url}", no_wrap=True)]
