@@ -74,6 +74,12 @@ class FileError(DevrunError):
     """A file that devrun writes could not be read or written."""
 
 
+class NoStackError(DevrunError):
+    """No stack of this project is up, or it cannot be asked any more."""
+
+    exit_code = 3
+
+
 class AlreadyRunningError(DevrunError):
     """A stack of this project is already up."""
 

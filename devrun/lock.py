@@ -7,7 +7,6 @@ machines reboot and pids come again. Starts nothing and prints nothing; files ar
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import time
 from collections.abc import Generator, Iterable
@@ -19,6 +18,7 @@ from devrun.outputs import statefile, writer
 from devrun.outputs.statefile import EnvFileRecord, StackRecord
 from devrun.plan import Endpoint
 from devrun.project import Project
+from devrun.running import try_lock
 
 _NAMED_URLS = 10
 _POLL = 0.02
@@ -110,7 +110,7 @@ def running(project: Project) -> StackRecord | None:
     if record is None:
         return None
     try:
-        lock = _try_lock(project)
+        lock = _try_lock(project, shared=True)
     except OSError:
         return None
     if lock is None:
@@ -183,22 +183,8 @@ def _wait_for_lock(project: Project, deadline: float) -> int:
         time.sleep(_POLL)
 
 
-def _try_lock(project: Project) -> int | None:
-    """A descriptor that holds the lock until it is closed; children do not inherit it. None: somebody has it."""
-    path = project.lock_file
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # .devrun may have been deleted and made again since it was opened: then this locks a file nobody else sees.
-        if os.path.samestat(os.fstat(lock), os.stat(path)):
-            return lock
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except BaseException:
-        os.close(lock)
-        raise
-    os.close(lock)
-    return None
+def _try_lock(project: Project, *, shared: bool = False) -> int | None:
+    return try_lock(str(project.lock_file), shared=shared)
 
 
 def _create_time(pid: int) -> float:

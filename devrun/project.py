@@ -16,8 +16,7 @@ import tomli_w
 
 from devrun.errors import ConfigError, FileError, Mistake, NoProjectError
 from devrun.outputs import writer
-
-CONFIG_NAME = "devrun.toml"
+from devrun.running import CONFIG_NAME, LOCK_NAME, STATE_DIR, STATE_NAME, nearest_config
 
 _MINIMAL = 'write a devrun.toml in the project folder, for example:\n\n[apps.api]\napp = "main:app"'
 
@@ -31,15 +30,15 @@ class Project:
 
     @property
     def state_dir(self) -> Path:
-        return self.folder / ".devrun"
+        return self.folder / STATE_DIR
 
     @property
     def state_file(self) -> Path:
-        return self.state_dir / "state.toml"
+        return self.state_dir / STATE_NAME
 
     @property
     def lock_file(self) -> Path:
-        return self.state_dir / "lock"
+        return self.state_dir / LOCK_NAME
 
     @property
     def preloads_file(self) -> Path:
@@ -58,9 +57,9 @@ def find(start: Path, config: Path | None = None) -> Project:
     if config is not None:
         return _at(start / config)
     folder = start.resolve()
-    for candidate in (folder, *folder.parents):
-        if os.path.lexists(candidate / CONFIG_NAME):
-            return _at(candidate / CONFIG_NAME)
+    nearest = nearest_config(str(folder))
+    if nearest is not None:
+        return _at(Path(nearest))
     raise NoProjectError(f"there is no {CONFIG_NAME} in {writer.shown(folder)} or any folder above it", hint=_MINIMAL)
 
 

@@ -1,62 +1,26 @@
-"""``devrun``: the command line. Commands are loaded when they are asked for, so that light ones stay light."""
+"""``devrun``: where the command line begins. What is light is done here, click is imported for the rest alone.
+
+Every import counts: ``devrun url NAME`` may take three times as long as an interpreter that does nothing. See
+``devrun.running`` for what is heavy.
+"""
 
 from __future__ import annotations
 
-import difflib
-import errno
-import importlib
 import os
 import sys
-from contextlib import suppress
-from typing import Any, NoReturn
 
-import click
-
-from devrun import __version__
-from devrun.errors import ConfigError, DevrunError
-
-COMMANDS = {"up": "devrun.cli.up", "check": "devrun.cli.check", "schema": "devrun.cli.schema"}
+from devrun.cli import light
 
 
-class LazyGroup(click.Group):
-    """A group whose commands live in modules of their own, each under the command's name."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            near = difflib.get_close_matches(name, COMMANDS, 1)
-            known = f"did you mean {near[0]!r}?" if near else f"known commands: {', '.join(COMMANDS)}"
-            ctx.fail(f"no command is named {name!r}; {known}")
-        return super().resolve_command(ctx, args)
-
-
-@click.group(
-    cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 ended as asked, 1 could not start, 2 usage or config error, 4 already running, "
-    "130 interrupted before the stack was up.",
-)
-@click.version_option(__version__, prog_name="devrun", message="%(prog)s %(version)s")
-def devrun() -> None:
-    """Run several ASGI apps together: free ports, a generated .env for frontends, hot reload."""
-
-
-def main(argv: list[str] | None = None) -> NoReturn:
+def main(argv: list[str] | None = None) -> None:
     """Run the command line and end the process with a documented exit code."""
     open_missing_streams()
-    code = run(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    code = 0
+    if not light.run(arguments):
+        from devrun.cli.commands import run
+
+        code = run(arguments)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -64,29 +28,6 @@ def main(argv: list[str] | None = None) -> NoReturn:
             # Nobody takes it any more; the interpreter would complain once more when it flushes, and exit with 120.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)
-
-
-def run(argv: list[str] | None) -> int:
-    """Run the command line; return the exit code. What is wrong is said on standard error, if anybody listens."""
-    try:
-        code: Any = devrun.main(argv, standalone_mode=False)
-    except click.exceptions.Abort:
-        return 130
-    except click.ClickException as exc:
-        with suppress(OSError):
-            exc.show()
-        return exc.exit_code
-    except DevrunError as exc:
-        complain(exc)
-        return exc.exit_code
-    except BrokenPipeError:  # the reader of our output left
-        return 0
-    except OSError as exc:
-        if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
-            raise
-        complain(DevrunError(f"cannot write the output: {exc.strerror}"))
-        return 1
-    return code if isinstance(code, int) else 0
 
 
 def open_missing_streams() -> None:
@@ -100,15 +41,3 @@ def open_missing_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
             setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
-
-
-def complain(error: DevrunError) -> None:
-    """Say on standard error what is wrong and what to do about it."""
-    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    red, dim, plain = ("\x1b[1;31m", "\x1b[2m", "\x1b[0m") if colour else ("", "", "")
-    # The mistakes of a config begin with file:line, which problem matchers look for at the start of a line.
-    label = "" if isinstance(error, ConfigError) else f"{red}error:{plain} "
-    with suppress(OSError):
-        print(f"{label}{error.message}", file=sys.stderr)
-        if error.hint:
-            print(f"{dim}hint: {error.hint}{plain}", file=sys.stderr)

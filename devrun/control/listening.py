@@ -17,7 +17,7 @@ from devrun.control.address import SOCKET_NAME, fits, own, pointer
 from devrun.errors import FileError
 from devrun.outputs import writer
 
-BACKLOG = 64
+BACKLOG = 128
 _PREFIX = "devrun-"
 _SHORT = "/tmp"
 

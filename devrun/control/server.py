@@ -61,6 +61,7 @@ class Server:
             task = asyncio.create_task(self._serve(client))
             self._clients.add(task)
             task.add_done_callback(self._clients.discard)
+            await asyncio.sleep(0)  # clients that come without end may not keep the loop for themselves
 
     async def close(self) -> None:
         """Leave every client."""

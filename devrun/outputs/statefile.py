@@ -56,7 +56,8 @@ def render(record: StackRecord) -> bytes:
         "pid": record.pid,
         "created": record.created,
         "started": record.started,
-        "endpoints": [{"name": e.name, "url": e.url, "host": e.host, "port": e.port} for e in record.endpoints],
+        # A table of its own for each: `devrun.running` knows this text and reads no other TOML.
+        "endpoints": {e.name: {"url": e.url, "host": e.host, "port": e.port} for e in record.endpoints},
         "env_files": [{"path": str(f.path), "created": f.created, "keep": f.keep} for f in record.env_files],
     }
     return tomli_w.dumps(document).encode("utf-8", "surrogateescape")
@@ -93,9 +94,13 @@ def _record(document: Mapping[str, Any]) -> StackRecord:
         pid=_typed(document, "pid", int),
         created=_typed(document, "created", float),
         started=_typed(document, "started", float),
-        endpoints=tuple(_endpoint(table) for table in _tables(document, "endpoints")),
+        endpoints=tuple(_endpoint(name, table) for name, table in _table(document, "endpoints").items()),
         env_files=tuple(_env_file(table) for table in _tables(document, "env_files")),
     )
+
+
+def _table(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", _typed(document, key, dict))
 
 
 def _tables(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
@@ -103,9 +108,9 @@ def _tables(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return cast("list[Mapping[str, Any]]", _typed(document, key, list))
 
 
-def _endpoint(table: Mapping[str, Any]) -> Endpoint:
+def _endpoint(name: str, table: Mapping[str, Any]) -> Endpoint:
     return Endpoint(
-        name=_typed(table, "name", str),
+        name=name,
         host=_typed(table, "host", str),
         port=_typed(table, "port", int),
         scheme=urlsplit(_typed(table, "url", str)).scheme,

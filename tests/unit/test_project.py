@@ -100,7 +100,7 @@ def test_ports_are_remembered(shop: Project) -> None:
 
 
 @given(
-    st.binary(max_size=40)
+    st.binary(max_size=40).filter(lambda content: b"=" not in content)  # that may be a port after all: 0=1
     | st.sampled_from([b"api = true", b"api = 0", b'api = "80"', b"api = 70000", b"a = " + b"[" * 9999])
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
