@@ -161,11 +161,9 @@ class Forker:
             case "hello":
                 self.greeting.set_result(message)
             case "started":
-                self._exits.expect(message["pid"])
-                self._answers.pop(message["id"]).set_result(Forked(message["pid"], self._exits))
+                self._answer(message["id"], Forked(message["pid"], self._exits))
             case "stale":
-                stale = Stale(tuple(message["changed"]), message["error"])
-                self._answers.pop(message["id"]).set_result(stale)
+                self._answer(message["id"], Stale(tuple(message["changed"]), message["error"]))
             case "exited":
                 self._exits.tell(message["pid"], message["code"])
             case "preloaded":
@@ -173,3 +171,11 @@ class Forker:
                     self._preloaded.set_result(message)
             case unknown:
                 raise ValueError(unknown)
+
+    def _answer(self, number: int, answer: Forked | Stale) -> None:
+        future = self._answers.pop(number)
+        if future.done():  # nobody wants it any more; a process that was forked finds its channel closed
+            return
+        if isinstance(answer, Forked):
+            self._exits.expect(answer.pid)
+        future.set_result(answer)

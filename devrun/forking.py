@@ -80,10 +80,14 @@ class ForkEngine:
             app.importing.add(job.run)
             with wires(self._surroundings.terminal) as ends:
                 descriptors = [ends.channel.fileno(), ends.printed, *(sock.fileno() for sock in job.recipe.sockets)]
-                forked = await self._fork(job, app, descriptors)
+                forked: Forked | None = None
+                try:
+                    forked = await self._fork(job, app, descriptors)
+                finally:
+                    if forked is None:
+                        app.importing.discard(job.run)
                 if forked is not None:
                     return ends.made(forked)
-            app.importing.discard(job.run)
         return await self._spawning.make(job)
 
     async def make_page(self, job: Job) -> Made | None:

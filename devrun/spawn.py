@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -59,13 +59,14 @@ class _Live:
     """A run from the call that starts it until all of it is gone. ``pid`` is None before it has a process and after."""
 
     pid: int | None = None
+    making: asyncio.Task[Made | None] | None = None
     channel: Channel | None = None
     killed: bool = False
     again: bool = False
     task: asyncio.Task[None] | None = None
 
 
-_Make = Callable[[], Awaitable[Made | None]]
+_Make = Callable[[], Coroutine[Any, Any, Made | None]]
 
 
 class Workers:
@@ -117,6 +118,8 @@ class Workers:
             live.killed = True
             if live.pid is not None:
                 kill_group(live.pid)
+            elif live.making is not None:
+                live.making.cancel()
 
     async def close(self) -> None:
         """Kill what is left and wait until all of it is gone."""
@@ -134,7 +137,7 @@ class Workers:
         while live.again and not live.killed:
             live.again = False
             try:
-                made = await make()
+                made = await self._made(live, make)
             except (OSError, ValueError) as exc:  # ValueError: what no process can be given, as a NUL in a variable
                 reason = exc.strerror if isinstance(exc, OSError) else exc
                 self._logs.feed(run, [f"{self._recipes[run.app].plan.python} cannot be started: {reason}"])
@@ -145,6 +148,13 @@ class Workers:
                     live.again |= self._engine.ended(run, code)
         del self._live[run]
         self._emit(Exited(run, code, self._logs.tail(run, TAIL_LINES), self._clock()))
+
+    async def _made(self, live: _Live, make: _Make) -> Made | None:
+        """Make a process. None if the run is not wanted any more: what a process is made from may take its time."""
+        live.making = asyncio.create_task(make())
+        await asyncio.wait([live.making])
+        making, live.making = live.making, None
+        return None if making.cancelled() else making.result()
 
     async def _follow(self, run: Run, live: _Live, made: Made, failure: Failure | None) -> int:
         """Attend to a worker and read what it prints, to the end of both; return its exit code."""
