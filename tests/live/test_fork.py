@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import psutil
@@ -11,7 +12,18 @@ import pytest
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import Stack, wait_until
 from tests.live.apps import answering
-from tests.live.environments import Diary, Environment, config, details, engine, preload_record, server, servers
+from tests.live.environments import (
+    Diary,
+    Environment,
+    config,
+    details,
+    engine,
+    parked,
+    preload_record,
+    server,
+    servers,
+    worker,
+)
 
 THREAD = """
 import threading
@@ -96,8 +108,14 @@ def workers(stack: Stack) -> set[int]:
 
 def server_pids(stack: Stack) -> set[int]:
     """The processes that are fork servers by their command line and parent, whatever the engine reports."""
-    children = psutil.Process(stack.process.pid).children()
-    return {child.pid for child in children if child.cmdline()[2:] and child.cmdline()[-1] == "fork"}
+    return {child.pid for child in psutil.Process(stack.process.pid).children() if is_server(child)}
+
+
+def is_server(process: psutil.Process) -> bool:
+    try:
+        return process.cmdline()[-1:] == ["fork"]
+    except psutil.Error:  # gone meanwhile
+        return False
 
 
 def test_apps_share_a_fork_server_that_have_the_same_interpreter_and_environment(
@@ -232,13 +250,8 @@ def test_a_save_while_something_harmful_is_being_imported_ahead(
     project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary, tmp_path: Path
 ) -> None:
     """What is asked of a fork server while it finds out that it is of no use is done by the next one."""
-    wait = f"""
-if {AHEAD}:
-    import os, time
-    while not os.path.exists({str(tmp_path / "go")!r}):
-        time.sleep(0.01)
-"""
-    env.install("ticking", diary.writing(AHEAD) + wait + THREAD)
+    slow_to_preload(env, diary, tmp_path / "go")
+    env.install("ticking", "import slow\n" + THREAD)
     source = "import ticking\nVERSION = {}"
     stack = up(project({"devrun.toml": config(env), "api.py": answering("ticking.runs()", source.format(1))}))
     stack.wait_ready()
@@ -424,3 +437,132 @@ def test_a_package_sees_the_variables_that_the_app_has_set_before(
             wait_until(lambda: "tool" in server(stack, "one")["preloaded"])
             assert sorted(one["apps"] for one in servers(stack)) == [["api"], ["api2"], ["one", "two"]]
             assert server_pids(stack) == {one["pid"] for one in servers(stack)}, "a fork server that nobody uses"
+
+
+# --- deaths, and the end ----------------------------------------------------------------------------------------------
+
+
+def test_a_killed_fork_server(project: ProjectBuilder, up: StackStarter, env: Environment) -> None:
+    """Its workers go on, the next reload has another, and what becomes of the old workers is known."""
+    app = answering("os.getpid()", "import os")
+    stack = up(project({"devrun.toml": config(env, "api", "two"), "api.py": app, "two.py": app}))
+    stack.wait_ready()
+    before = [int(stack.get(name).text) for name in ("api", "two")]
+    killed = server(stack)["pid"]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: server_pids(stack) == set())
+    assert [int(stack.get(name).text) for name in ("api", "two")] == before
+    assert int(reload(stack, app + "# 1")) not in before
+    assert server_pids(stack) == {server(stack)["pid"]} != {killed}
+    wait_until(lambda: before[0] not in stack.pids(), "the old worker was not ended")
+    os.kill(before[1], signal.SIGKILL)  # its parent is gone
+    stack.wait_line("exited two: signal SIGKILL; restarting$")
+    stack.wait_line(r"\] ready two")
+    assert int(stack.get("two").text) != before[1]
+    os.kill(server(stack)["pid"], signal.SIGKILL)
+    assert stack.stop() == 0
+
+
+def slow_to_preload(env: Environment, diary: Diary, until: Path) -> None:
+    """Install a package that a fork server imports only when there is a file ``until``."""
+    wait = f"""
+if {AHEAD}:
+    import os, time
+    while not os.path.exists({str(until)!r}):
+        time.sleep(0.01)
+"""
+    env.install("slow", diary.writing(AHEAD) + wait)
+
+
+def test_a_fork_server_that_is_killed_while_it_imports(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary, tmp_path: Path
+) -> None:
+    slow_to_preload(env, diary, tmp_path / "go")
+    app = answering("1", "import slow")
+    stack = up(project({"devrun.toml": config(env), "api.py": app}))
+    stack.wait_ready()
+    (importing,) = wait_until(lambda: diary.pids("True"))
+    os.kill(importing, signal.SIGKILL)
+    wait_until(lambda: server_pids(stack) == set())
+    assert stack.get("api").text == "1"
+    (tmp_path / "go").touch()
+    assert reload(stack, app.replace("(1)", "(2)")) == "2"
+    wait_preloaded(stack, "slow")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("when", ["the first up", "the second up"])
+def test_the_end_comes_while_a_fork_server_imports(
+    project: ProjectBuilder, env: Environment, diary: Diary, tmp_path: Path, how: signal.Signals, when: str
+) -> None:
+    """At the first up a save comes meanwhile, and waits for it; at the second up the app itself does."""
+    slow_to_preload(env, diary, tmp_path / "go")
+    folder = project({"devrun.toml": config(env), "api.py": answering("1", "import slow")})
+    if when == "the second up":
+        (tmp_path / "go").touch()
+        with Stack(folder) as stack:
+            stack.wait_ready()
+            wait_preloaded(stack, "slow")
+        (tmp_path / "go").unlink()
+        diary.clear()
+    with Stack(folder) as stack:
+        wait_until(lambda: diary.pids("True"), "the fork server does not import it")
+        if when == "the first up":
+            stack.wait_ready()
+            (folder / "api.py").write_text(answering("2", "import slow"))
+            stack.wait_line("reloading api")
+        stack.signal(how)
+        assert stack.wait_exit(5) == (-how if how == signal.SIGKILL else 0 if when == "the first up" else 130)
+        assert stack.left_over() == []
+
+
+# --- systems that are not Linux ---------------------------------------------------------------------------------------
+
+ELSEWHERE = """
+import ctypes, os, sys
+
+def hide(function):
+    def hidden(path=".", *args, **options):
+        if str(path).startswith("/proc"):
+            raise FileNotFoundError(path)
+        return function(path, *args, **options)
+    return hidden
+
+def nothing(*args):
+    raise OSError("there is no prctl")
+
+if "fork" in sys.argv or "fork" in sys.orig_argv:
+    os.listdir, os.scandir = hide(os.listdir), hide(os.scandir)
+    del os.waitid
+    ctypes.CDLL = nothing
+    with open(__file__ + ".used", "w"):
+        pass
+"""
+
+
+def test_without_what_only_linux_tells(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary
+) -> None:
+    """No /proc, no waitid(2), no orphans that are adopted: an app is forked and its import goes on as anywhere."""
+    (env.packages / "sitecustomize.py").write_text(ELSEWHERE)
+    env.install("ticking", THREAD)
+    env.install("tool", diary.note("tool"))
+    app = answering("(early.VALUE, leaf.VALUE, ticking.runs())", "import tool, early, leaf, ticking")
+    early = diary.note("early") + "VALUE = 0"
+    folder = project({"devrun.toml": config(env), "api.py": app, "early.py": early, "leaf.py": "VALUE = 0"})
+    stack = up(folder)
+    stack.wait_ready()
+    assert (env.packages / "sitecustomize.py.used").exists()
+    wait_preloaded(stack, "tool")
+    assert server(stack)["left_out"] == {"ticking": "starts a thread (ticker)"}
+    for number in range(1, 5):
+        diary.clear()
+        (folder / "leaf.py").write_text(f"VALUE = {number}")
+        stack.wait_text("api", f"(0, {number}, True)")
+    assert diary.lines() == []
+    assert parked(stack) == ["leaf.py"]
+    pid = worker(stack)
+    os.kill(pid, signal.SIGKILL)
+    stack.wait_line("exited api: signal SIGKILL; restarting$")
+    stack.wait_text("api", "(0, 4, True)")
+    assert worker(stack) != pid
