@@ -16,6 +16,8 @@ from devrun.outputs.status import AppEngine, Details, ForkServer, Memory
 from devrun.outputs.text import one_line
 
 _INDENT = "  "
+_GLUE = "\xa0"
+"""A space at which no line is broken."""
 _MEASURES = {
     "pss": "memory (PSS: what processes share is divided among them)",
     "rss": "memory (RSS: what processes share counts in each of them)",
@@ -46,7 +48,7 @@ def _engines(told: Details, folder: str, width: int) -> Iterator[str]:
 
 def _facts(engine: AppEngine, folder: str) -> Iterator[str]:
     yield engine.engine if engine.reason is None else f"{engine.engine}: {one_line(engine.reason)}"
-    parked = [f"{_relative(parked.file, folder)} (pid {parked.pid})" for parked in engine.checkpoints]
+    parked = [f"{_relative(parked.file, folder)} (pid{_GLUE}{parked.pid})" for parked in engine.checkpoints]
     if parked:
         yield f"{_count(len(parked), 'checkpoint')}, before {', '.join(parked)}"
     if engine.refused is not None:
@@ -60,10 +62,8 @@ def _heading(server: ForkServer) -> str:
 
 def _fork_server(server: ForkServer, width: int) -> Iterator[str]:
     if server.preloaded:
-        packages = Counter(module.partition(".")[0] for module in server.preloaded)
-        names = ", ".join(
-            one_line(name) if count == 1 else f"{one_line(name)} {count}" for name, count in packages.items()
-        )
+        packages = Counter(one_line(module.partition(".")[0]) for module in server.preloaded)
+        names = ", ".join(name if count == 1 else f"{name}{_GLUE}({count})" for name, count in packages.items())
         yield from _item(f"preloads {_count(len(server.preloaded), 'module')}: {names}", width)
     else:
         yield from _item("preloads nothing", width)
@@ -92,9 +92,10 @@ def _item(text: str, width: int) -> Iterable[str]:
 
 def _wrapped(text: str, width: int, first: str = "", then: str = _INDENT) -> list[str]:
     # A path or a module's name stays whole, to be copied.
-    return textwrap.wrap(
+    lines = textwrap.wrap(
         text, width, initial_indent=first, subsequent_indent=then, break_long_words=False, break_on_hyphens=False
     )
+    return [line.replace(_GLUE, " ") for line in lines]
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

@@ -276,7 +276,7 @@ def test_details() -> None:
         "         no more checkpoints: db.py: the import up to it opens a file",
         "",
         "fork server of api, auth, queue (pid 4702, /home/me/shop/.venv/bin/python)",
-        "  preloads 4 modules: fastapi 3, starlette",
+        "  preloads 4 modules: fastapi (3), starlette",
         "  leaves out grpc: its import starts a thread",
         "",
         "fork server of web (not running, /usr/bin/python3)",
@@ -290,12 +290,12 @@ def test_details() -> None:
 
 
 def test_long_lists_are_wrapped_and_no_name_is_broken() -> None:
-    modules = tuple(f"package_{number}_of_many.module" for number in range(30))
+    modules = tuple(f"package_{number}_of_many.{name}" for number in range(30) for name in "ab")
     server = ForkServer("/a/very/long/path/" + "to/" * 20 + "python", ("api",), 7, modules)
     lines = told(replace(DETAILS, engines={}, fork_servers=(server,)), 60)
     assert all(len(line) <= 60 for line in lines if server.python not in line)
     assert [line for line in lines if server.python in line] == [f"  {server.python})"]
-    assert " ".join(lines).count("_of_many") == 30
+    assert "\n".join(lines).count("_of_many (2)") == 30
 
 
 def test_resident_sizes_are_told_to_be_that() -> None:
