@@ -17,6 +17,7 @@ from devrun.errors import AlreadyRunningError, FileError
 from devrun.lock import open_state, repair, running
 from devrun.plan import Endpoint, EnvFilePlan
 from devrun.project import Project
+from devrun.running import try_lock
 
 ENDPOINT = Endpoint("api", "127.0.0.1", 41507)
 VARIABLES = {"API_URL": ENDPOINT.url}
@@ -333,3 +334,16 @@ def test_any_folder_name_works(tmp_path: Path, name: str) -> None:
     assert "\n" not in caught.value.message
     assert repair(project) == ()
     assert os.listdir(folder) == [".devrun"]
+
+
+def test_those_who_only_look_do_not_see_each_other(shop: Project, start: Start) -> None:
+    """Else the state of a killed launcher would seem to be that of a running one to whoever looks at the same time."""
+    holder = holding(start, shop)
+    holder.kill()
+    holder.wait()
+    looking = try_lock(str(shop.lock_file), shared=True)
+    assert looking is not None and shop.state_file.exists()
+    try:
+        assert running(shop) is None
+    finally:
+        os.close(looking)
