@@ -6,7 +6,6 @@ Goes on until so many edit steps are done, then prints what they were. A failing
 from __future__ import annotations
 
 import argparse
-import contextlib
 import random
 import time
 
@@ -14,10 +13,6 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.driver import nothing_left_of_session
 from tests.live.reload.examples import Tally, explore, run_example
-
-
-class Enough(BaseException):
-    """All the steps are done. Not an Exception, which hypothesis would try to explain."""
 
 
 def main() -> None:
@@ -50,11 +45,8 @@ def _run(tally: Tally, options: argparse.Namespace, chosen: int) -> None:
 
     def example(source: random.Random) -> None:
         run_example(source, (1, options.length), tally, options.engine)
-        if tally.steps >= options.steps:
-            raise Enough
 
-    with contextlib.suppress(Enough):
-        explore(how, example, chosen)
+    explore(how, example, chosen=chosen, enough=lambda: tally.steps >= options.steps)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,20 @@ class Tally:
         )
 
 
-def explore(how: settings, example: Callable[[random.Random], None], chosen: int = 0) -> None:
-    """Let hypothesis draw examples. Raises the failure that was seen last: the smallest one, if it was shrunk.
+class _Enough(BaseException):
+    """All is done. Not an Exception, which hypothesis would try to explain."""
+
+
+def explore(
+    how: settings,
+    example: Callable[[random.Random], None],
+    *,
+    chosen: int = 0,
+    enough: Callable[[], bool] = lambda: False,
+) -> None:
+    """Let hypothesis draw examples from the seed ``chosen`` until there are ``enough``.
+
+    Raises the failure that was seen last: the smallest one, if it was shrunk.
 
     What fails only now and then is a failure, too; hypothesis would say no more of it than that it does.
     """
@@ -68,9 +80,13 @@ def explore(how: settings, example: Callable[[random.Random], None], chosen: int
         except AssertionError as error:
             failures.append(error)
             raise
+        if enough() and not failures:  # else this is an attempt to shrink one
+            raise _Enough
 
     try:
         how(test)()
+    except _Enough:
+        return
     except Exception as error:
         if failures:
             raise failures[-1] from error
