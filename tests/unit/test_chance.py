@@ -67,9 +67,11 @@ def fork() -> None:
 def test_a_generator_that_nobody_has_used_is_seeded_anew(numpy: FakeNumpy) -> None:
     parked = Chance()
     parked.park()
+    state = numpy.get_state()
     numbers: list[tuple[float, float]] = []
     for _ in range(3):
         chance = copy.deepcopy(parked)
+        numpy.set_state(state)  # as in each process that was forked
         fork()
         chance.resume()
         numbers.append((random.random(), numpy.random()))

@@ -140,7 +140,9 @@ def test_a_reader_that_is_slow_misses_nothing() -> None:
             sent = pipe_with(b"%d" % number)
             pair.launcher.send({"n": number, "filler": filler}, [sent])
             os.close(sent)
-        pair.launcher.send({"n": 40, "filler": filler * 100})
+        sent = pipe_with(b"40")
+        pair.launcher.send({"n": 40, "filler": filler * 100}, [sent])
+        os.close(sent)
         numbers: list[int] = []
         while len(numbers) < 41:
             await asyncio.sleep(0)  # the launcher writes on
@@ -148,7 +150,7 @@ def test_a_reader_that_is_slow_misses_nothing() -> None:
             if message is not None:
                 numbers.append(message["n"])
         assert numbers == list(range(41))
-        assert [readable(one) for one in pair.child.descriptors] == [b"%d" % number for number in range(40)]
+        assert [readable(one) for one in pair.child.descriptors] == [b"%d" % number for number in range(41)]
         pair.child.descriptors.clear()
 
     with_pair(test)
