@@ -445,6 +445,43 @@ def test_a_worker_that_is_killed_while_its_import_goes_on(
     assert importing not in diary.pids("api")
 
 
+@pytest.mark.parametrize("state", ["its startup", "its shutdown"])
+def test_a_worker_that_is_killed_in_the_middle_of(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary, tmp_path: Path, state: str
+) -> None:
+    wait = f"""
+import asyncio, os
+async def {state.removeprefix("its ")}():
+    open({str(tmp_path / "waiting")!r}, "w").close()
+    while not os.path.exists({str(tmp_path / "go")!r}):
+        await asyncio.sleep(0.01)
+"""
+    hooked = {
+        "its startup": "lifespan(receive, send, startup)",
+        "its shutdown": "lifespan(receive, send, None, shutdown)",
+    }
+    source = answering("leaf.VALUE", f"import leaf\n{wait}").replace("lifespan(receive, send)", hooked[state])
+    toml = config(env).replace('"api:app"', '"api:app"\ngrace = 30')
+    folder = project({"devrun.toml": toml, "api.py": source, "leaf.py": "VALUE = 0"})
+    stack = up(folder)
+    if state == "its startup":
+        (tmp_path / "go").touch()
+    stack.wait_ready()
+    (folder / "leaf.py").write_text("VALUE = 1")
+    (tmp_path / "go").touch()
+    stack.wait_text("api", "1")
+    first = worker(stack)
+    for name in ("go", "waiting"):
+        (tmp_path / name).unlink(missing_ok=True)
+    (folder / "leaf.py").write_text("VALUE = 2")
+    wait_until((tmp_path / "waiting").exists)
+    (tmp_path / "go").touch()
+    os.kill(worker(stack) if state == "its startup" else first, signal.SIGKILL)
+    stack.wait_text("api", "2")
+    assert not psutil.pid_exists(first)
+    assert parked(stack) == ["leaf.py"]
+
+
 # --- over time --------------------------------------------------------------------------------------------------------
 
 
