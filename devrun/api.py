@@ -12,7 +12,7 @@ from typing import Protocol
 from devrun.control.desk import Desk
 from devrun.control.server import serving
 from devrun.descriptors import raise_descriptor_limit
-from devrun.engine import Engine, EngineReport, Groups, Recipe, Surroundings
+from devrun.engine import Engine, Groups, Recipe, Surroundings
 from devrun.envfiles import EnvFiles
 from devrun.events import RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned, Wrote
 from devrun.forker import Exits
@@ -26,6 +26,7 @@ from devrun.plan import Plan
 from devrun.planning import env_file_variables, environment
 from devrun.probe import until_healthy
 from devrun.project import Project, last_ports, remember_ports
+from devrun.reports import EngineReport
 from devrun.sockets import Listeners, bind
 from devrun.spawn import Workers
 from devrun.spawning import SpawnEngine

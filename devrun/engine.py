@@ -8,12 +8,13 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from devrun.events import Run
 from devrun.plan import AppPlan, Endpoint
+from devrun.reports import EngineReport
 
 WORKER = Path(__file__).parent / "child" / "worker.py"
 
@@ -104,43 +105,3 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """End what belongs to no run."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointReport:
-    """A process parked in front of ``file`` (as the app's interpreter named it)."""
-
-    file: str
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class AppReport:
-    """How the workers of one app are made.
-
-    ``reason``: why not as was asked; ``refused``: why there is no checkpoint.
-    """
-
-    engine: Literal["fork", "spawn"]
-    reason: str | None = None
-    refused: str | None = None
-    checkpoints: tuple[CheckpointReport, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ServerReport:
-    """One fork server. ``left_out`` tells for each module that is not preloaded why."""
-
-    python: str
-    apps: tuple[str, ...]
-    pid: int | None
-    preloaded: tuple[str, ...] = ()
-    left_out: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True, slots=True)
-class EngineReport:
-    """Everything that ``devrun status -v`` says about engines."""
-
-    apps: Mapping[str, AppReport]
-    servers: tuple[ServerReport, ...] = ()

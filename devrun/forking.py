@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devrun.checkpoints import Checkpoints
-from devrun.engine import AppReport, CheckpointReport, EngineReport, Groups, Job, Made, Surroundings
+from devrun.engine import Groups, Job, Made, Surroundings
 from devrun.events import Run
 from devrun.forker import Forked, Forker
 from devrun.forkserver import JUNK_NAMES
 from devrun.homes import Home, Homes
 from devrun.matching import PRUNED
+from devrun.reports import AppReport, CheckpointReport, EngineReport
 from devrun.spawning import SpawnEngine, wires
 
 CRASHES = frozenset(-number for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE))

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from devrun.engine import Recipe, ServerReport
+from devrun.engine import Recipe
 from devrun.forkserver import ForkServer, Terms
 from devrun.preloads import Module, Preloads, Record
+from devrun.reports import ServerReport
 
 ROUNDS = 8
 """How often a server is started anew because modules had to be left out; then it imports nothing ahead."""

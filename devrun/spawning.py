@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devrun.engine import WORKER, AppReport, EngineReport, Job, Made, Process, Surroundings
+from devrun.engine import WORKER, Job, Made, Process, Surroundings
 from devrun.events import Run
+from devrun.reports import AppReport, EngineReport
 
 
 class SpawnEngine:

@@ -12,17 +12,14 @@ from typing import Any, Protocol
 
 from devrun.control.memory import measure
 from devrun.control.protocol import RefusedError, Request
-from devrun.engine import EngineReport
 from devrun.events import Notice
 from devrun.outputs.status import (
-    AppEngine,
-    Checkpoint,
     Details,
-    ForkServer,
     StackStatus,
     app_status,
     document,
 )
+from devrun.reports import EngineReport
 from devrun.state import Snapshot
 
 PATIENCE = 10.0
@@ -81,20 +78,7 @@ class Desk:
     async def _details(self) -> Details:
         report = self._engines()
         memory = await asyncio.to_thread(measure, os.getpid(), self._known(report))
-        engines = {
-            name: AppEngine(
-                app.engine,
-                app.reason,
-                app.refused,
-                tuple(Checkpoint(checkpoint.file, checkpoint.pid) for checkpoint in app.checkpoints),
-            )
-            for name, app in report.apps.items()
-        }
-        servers = tuple(
-            ForkServer(server.python, server.apps, server.pid, server.preloaded, dict(server.left_out))
-            for server in report.servers
-        )
-        return Details(engines, servers, memory)
+        return Details(report.apps, report.servers, memory)
 
     def _known(self, report: EngineReport) -> dict[int, str]:
         """The processes that have names, and their kinds."""

@@ -12,8 +12,9 @@ from pathlib import PurePath
 
 from rich.text import Text
 
-from devrun.outputs.status import AppEngine, Details, ForkServer, Memory
+from devrun.outputs.status import Details, Memory
 from devrun.outputs.text import one_line
+from devrun.reports import AppReport, ServerReport
 
 _INDENT = "  "
 _GLUE = "\xa0"
@@ -46,7 +47,7 @@ def _engines(told: Details, folder: str, width: int) -> Iterator[str]:
             first = " " * len(first)
 
 
-def _facts(engine: AppEngine, folder: str) -> Iterator[str]:
+def _facts(engine: AppReport, folder: str) -> Iterator[str]:
     yield engine.engine if engine.reason is None else f"{engine.engine}: {one_line(engine.reason)}"
     parked = [f"{_relative(parked.file, folder)} (pid{_GLUE}{parked.pid})" for parked in engine.checkpoints]
     if parked:
@@ -55,12 +56,12 @@ def _facts(engine: AppEngine, folder: str) -> Iterator[str]:
         yield f"no {'more checkpoints' if parked else 'checkpoint'}: {one_line(engine.refused)}"
 
 
-def _heading(server: ForkServer) -> str:
+def _heading(server: ServerReport) -> str:
     pid = "not running" if server.pid is None else f"pid {server.pid}"
     return f"fork server of {', '.join(server.apps)} ({pid}, {one_line(server.python)})"
 
 
-def _fork_server(server: ForkServer, width: int) -> Iterator[str]:
+def _fork_server(server: ServerReport, width: int) -> Iterator[str]:
     if server.preloaded:
         packages = Counter(one_line(module.partition(".")[0]) for module in server.preloaded)
         names = ", ".join(name if count == 1 else f"{name}{_GLUE}({count})" for name, count in packages.items())

@@ -7,13 +7,14 @@ monotonic time as in the snapshot.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
 import msgspec
 
 from devrun.outputs.lines import place
 from devrun.outputs.text import one_line
+from devrun.reports import AppReport, ServerReport
 from devrun.state import (
     AppState,
     Backoff,
@@ -71,35 +72,6 @@ class AppStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A process parked in front of ``file``."""
-
-    file: str
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class AppEngine:
-    """How the workers of an app are made. ``reason``: why not as was asked; ``refused``: why it has no checkpoint."""
-
-    engine: str
-    reason: str | None = None
-    refused: str | None = None
-    checkpoints: tuple[Checkpoint, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ForkServer:
-    """One fork server. ``left_out`` tells for each module that is not preloaded why."""
-
-    python: str
-    apps: tuple[str, ...]
-    pid: int | None
-    preloaded: tuple[str, ...] = ()
-    left_out: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True, slots=True)
 class KindMemory:
     """What all processes of one kind (of ``MEMORY_KINDS``) take."""
 
@@ -120,8 +92,8 @@ class Memory:
 class Details:
     """What ``-v`` tells besides."""
 
-    engines: Mapping[str, AppEngine]
-    fork_servers: tuple[ForkServer, ...]
+    engines: Mapping[str, AppReport]
+    fork_servers: tuple[ServerReport, ...]
     memory: Memory
 
 

@@ -11,11 +11,8 @@ import pytest
 from devrun.events import Failure, Run
 from devrun.outputs.details import details
 from devrun.outputs.status import (
-    AppEngine,
     AppStatus,
-    Checkpoint,
     Details,
-    ForkServer,
     KindMemory,
     Memory,
     StackStatus,
@@ -26,6 +23,7 @@ from devrun.outputs.status import (
 )
 from devrun.outputs.table import Room, listing
 from devrun.plan import Endpoint
+from devrun.reports import AppReport, CheckpointReport, ServerReport
 from devrun.state import (
     AppState,
     Backoff,
@@ -64,22 +62,25 @@ WEB = AppStatus("web", "restarting", "http://127.0.0.1:45173", "127.0.0.1", 4517
 SHOP = StackStatus("shop", "/home/me/shop", 4700, "up", 190.7, (API, AUTH, WEB))
 DETAILS = Details(
     {
-        "api": AppEngine(
-            "fork", None, None, (Checkpoint("/home/me/shop/shop/routes.py", 4713), Checkpoint("/x.py", 4714))
+        "api": AppReport(
+            "fork",
+            None,
+            None,
+            (CheckpointReport("/home/me/shop/shop/a.py", 4713), CheckpointReport("/x.py", 4714)),
         ),
-        "auth": AppEngine("fork", None, "the import up to it starts a thread"),
-        "web": AppEngine("spawn", "a debugger is attached"),
-        "queue": AppEngine("fork", None, "db.py: the import up to it opens a file", (Checkpoint("app.py", 4715),)),
+        "auth": AppReport("fork", None, "the import up to it starts a thread"),
+        "web": AppReport("spawn", "a debugger is attached"),
+        "queue": AppReport("fork", None, "db.py: it opens a file", (CheckpointReport("app.py", 4715),)),
     },
     (
-        ForkServer(
+        ServerReport(
             "/home/me/shop/.venv/bin/python",
             ("api", "auth", "queue"),
             4702,
             ("fastapi", "fastapi.routing", "starlette", "fastapi.params"),
             {"grpc": "its import starts a thread"},
         ),
-        ForkServer("/usr/bin/python3", ("web",), None),
+        ServerReport("/usr/bin/python3", ("web",), None),
     ),
     Memory("pss", (KindMemory("launcher", 1, 23 * 2**20), KindMemory("workers", 3, 1500 * 2**20 + 2**19))),
 )
@@ -267,13 +268,13 @@ def test_details() -> None:
         "",
         "engines",
         "  api    fork",
-        "         2 checkpoints, before shop/routes.py (pid 4713), /x.py (pid 4714)",
+        "         2 checkpoints, before shop/a.py (pid 4713), /x.py (pid 4714)",
         "  auth   fork",
         "         no checkpoint: the import up to it starts a thread",
         "  web    spawn: a debugger is attached",
         "  queue  fork",
         "         1 checkpoint, before app.py (pid 4715)",
-        "         no more checkpoints: db.py: the import up to it opens a file",
+        "         no more checkpoints: db.py: it opens a file",
         "",
         "fork server of api, auth, queue (pid 4702, /home/me/shop/.venv/bin/python)",
         "  preloads 4 modules: fastapi (3), starlette",
@@ -291,7 +292,7 @@ def test_details() -> None:
 
 def test_long_lists_are_wrapped_and_no_name_is_broken() -> None:
     modules = tuple(f"package_{number}_of_many.{name}" for number in range(30) for name in "ab")
-    server = ForkServer("/a/very/long/path/" + "to/" * 20 + "python", ("api",), 7, modules)
+    server = ServerReport("/a/very/long/path/" + "to/" * 20 + "python", ("api",), 7, modules)
     lines = told(replace(DETAILS, engines={}, fork_servers=(server,)), 60)
     assert all(len(line) <= 60 for line in lines if server.python not in line)
     assert [line for line in lines if server.python in line] == [f"  {server.python})"]
