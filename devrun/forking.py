@@ -70,6 +70,7 @@ class ForkEngine:
     def note(self, app: str, paths: Sequence[str]) -> None:
         """A change of anything but modules may mean anything: nothing that was imported before is used again then."""
         checkpoints = self._apps[app].checkpoints
+        self._apps[app].importing.clear()  # a newer run takes their place
         if paths and all(path.endswith(".py") for path in paths):
             self._retire(checkpoints.edit([os.path.realpath(self._surroundings.folder / path) for path in paths]))
         else:
@@ -106,7 +107,11 @@ class ForkEngine:
                 app.importing.discard(run)
                 self._settle(run.app)
             case "parked":
-                self._park(app, message["file"], socket.socket(fileno=descriptors.popleft()))
+                sock = socket.socket(fileno=descriptors.popleft())
+                if run in app.importing:
+                    self._park(app, message["file"], sock)
+                else:  # it may rest upon what was changed since
+                    sock.close()
             case "unparked":
                 app.refused = f"{message['file']}: the import up to it {message['reason']}"
             case "unfit":
