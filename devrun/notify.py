@@ -1,12 +1,15 @@
-"""The call to watchfiles: folders in, sets of changed paths out, and what its errors mean.
+"""Opens what watches: folders in, sets of changed paths out, and what its errors mean.
 
-Knows no apps and remembers nothing.
+On Linux that is inotify, else watchfiles. Knows no apps and remembers nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from watchfiles import (
@@ -14,13 +17,44 @@ from watchfiles import (
     awatch,  # pyright: ignore[reportUnknownVariableType] - it also takes trio's events
 )
 
+from devrun.inotify import file_system, open_inotify
+
 # watchfiles wakes up every step and reports when one step brought nothing new: a save is reported after one to two
 # steps. Measured idle cost of step 5/10/20/50 ms: 1.1/0.7/0.4/0.15 % of a core.
 STEP_MS = 10
 DEBOUNCE_MS = 50
 
 Opener = Callable[[Sequence[str], asyncio.Event, bool], AsyncIterator[set[tuple[Change, str]]]]
-"""(folders, stop, polling) to sets of changes, until ``stop`` is set."""
+"""(folders, stop, polling) to sets of changes, until ``stop`` is set. An empty set: events were lost, look at all."""
+
+# Local disks of WSL 2, on which inotify hears all there is to hear: ext4, btrfs, xfs, f2fs, tmpfs, overlay.
+HEARD_IN_WSL = {0xEF53, 0x9123683E, 0x58465342, 0xF2F52010, 0x01021994, 0x794C7630}
+EXHAUSTED = {errno.ENOSPC, errno.EMFILE, errno.ENFILE}
+
+
+async def open_best(
+    folders: Sequence[str], stop: asyncio.Event, polling: bool
+) -> AsyncIterator[set[tuple[Change, str]]]:
+    """Watch these folders, not those below them. Raises OSError and RuntimeError, at once or while it runs."""
+    polling = polling or (sys.platform == "linux" and _must_poll(folders))
+    if sys.platform == "linux" and not polling:
+        try:
+            async for changes in open_inotify(folders, stop, polling):
+                yield changes
+            return
+        except OSError as error:
+            if error.errno != errno.ENOSYS:  # an emulated machine may have none; watchfiles then polls
+                raise
+    async for changes in open_watchfiles(folders, stop, polling):
+        yield changes
+
+
+def _must_poll(folders: Sequence[str]) -> bool:
+    """As watchfiles decides it: by its variable; without one in WSL 2, but here not on disks that are Linux's own."""
+    if asked := os.getenv("WATCHFILES_FORCE_POLLING"):
+        return asked.lower() not in {"false", "disable", "disabled"}
+    in_wsl = "microsoft-standard" in os.uname().release.lower()
+    return in_wsl and any(file_system(folder) not in HEARD_IN_WSL for folder in folders)
 
 
 def open_watchfiles(
@@ -47,5 +81,8 @@ def first_cause(error: Exception) -> Exception:
 
 
 def is_exhausted(error: Exception) -> bool:
-    """No watches (28, ENOSPC) or instances (24, EMFILE; 23, ENFILE) left; watchfiles gives no errno, only this text."""
-    return re.search(r"watch limit reached|os error (?:23|24|28)\b", str(first_cause(error))) is not None
+    """No watches (ENOSPC) or instances (EMFILE, ENFILE) left; watchfiles gives no errno but a text with its number."""
+    cause = first_cause(error)
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return cause.errno in EXHAUSTED
+    return re.search(r"watch limit reached|os error (?:23|24|28)\b", str(cause)) is not None
