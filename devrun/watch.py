@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 
 from watchfiles import Change
@@ -16,17 +16,22 @@ from devrun.changes import Changes
 from devrun.events import Event, FilesChanged, LoadedFile, Run
 from devrun.folders import MOST_FOLDERS, Identity, walk
 from devrun.matching import Root, interest, is_pruned
-from devrun.notify import Opener, first_cause, is_exhausted, open_watchfiles
+from devrun.notify import Opener, first_cause, is_exhausted, open_best
 from devrun.plan import AppPlan
 
-# A save is at most a handful of paths (backup, temporary file, the file itself); more are a checkout or a formatter.
-# ``BURST_QUIET`` is longer than watchfiles may hold back a stream of changes (DEBOUNCE_MS and a step).
+# A save is at most SAVE_PATHS (backup, temporary file, the file itself); more at once are a checkout or a formatter,
+# which are over after a pause. BURST_QUIET is longer than an opener may hold back a stream of changes (watchfiles:
+# DEBOUNCE_MS and a step).
+SAVE_PATHS = 4
+SOME_QUIET = 0.025
 BURST_PATHS = 10
-BURST_QUIET = 0.08
+BURST_QUIET = 0.1
 BURST_MOST = 1.0
-# Editors that delete and create, or move away and back, are done within this time.
-RETURN_TRIES = 10
-RETURN_STEP = 0.01
+# Other files within FOLLOW of the last that were told, or the same while the app is not up again, are a slow
+# formatter: to start anew for each would be in vain. It is done when it pauses for SOME_QUIET.
+FOLLOW = 0.1
+# Editors that delete and create, or move away and back, are done within the sum of these.
+RETURN_STEPS = (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.04)
 # The safety net: loaded files are looked at even if nothing was heard, for network mounts, lost events, and a poller
 # that misses a second save within one second. It may take NET_SHARE of the time.
 NET_SECONDS = 1.0
@@ -39,6 +44,33 @@ STEADY_SECONDS = 1.0
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 QUIET_FAILURES = 5
+FOLDER_VANISHED = FileNotFoundError | NotADirectoryError | PermissionError
+
+
+class _Pace:
+    """How long a pause ends a burst of changes."""
+
+    def __init__(self) -> None:
+        self._told_at = -FOLLOW
+        self._told: Set[str] = frozenset()
+        self._starting: set[str] = set()
+
+    def told(self, now: float, keys: Set[str], apps: Iterable[str]) -> None:
+        """These apps are about to start anew."""
+        self._told_at = now
+        self._told = keys
+        self._starting.update(apps)
+
+    def settled(self, app: str) -> None:
+        self._starting.discard(app)
+
+    def quiet(self, began: float, at_once: int, keys: Set[str]) -> float:
+        """The pause in seconds, when up to ``at_once`` paths are heard together and ``keys`` concern an app."""
+        if at_once >= BURST_PATHS:
+            return BURST_QUIET
+        follows = bool(keys) and began < self._told_at + FOLLOW
+        follows = follows and bool(self._starting or keys - self._told)
+        return SOME_QUIET if follows or at_once > SAVE_PATHS else 0.0
 
 
 class Watcher:
@@ -47,7 +79,7 @@ class Watcher:
     ``own`` are files and folders that devrun itself writes: they never concern an app.
     """
 
-    opener: Opener = staticmethod(open_watchfiles)
+    opener: Opener = staticmethod(open_best)
 
     def __init__(
         self,
@@ -71,6 +103,8 @@ class Watcher:
         self._events: set[str] = set()
         self._checks: set[str] = set()
         self._heard_at: float | None = None
+        self._last_at = 0.0
+        self._pace = _Pace()
         self._wake = asyncio.Event()
         self._folders_moved = False
         self._walk_due = False
@@ -93,6 +127,7 @@ class Watcher:
     def settle(self, run: Run) -> None:
         """Files that only older runs loaded no longer count."""
         self._changes.settle(run)
+        self._pace.settled(run.app)
 
     async def run(self) -> None:
         """Watch until cancelled. A watcher that fails is made anew, after a pause that grows."""
@@ -119,7 +154,7 @@ class Watcher:
                 f"no inotify watches left ({first_cause(error)}): files are polled, which is slower; "
                 "raise fs.inotify.max_user_watches or fs.inotify.max_user_instances (sysctl)"
             )
-        elif failures > QUIET_FAILURES or not isinstance(error, FileNotFoundError | PermissionError):
+        elif failures > QUIET_FAILURES or not isinstance(error, FOLDER_VANISHED):
             pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 9), LONGEST_PAUSE)
             self._warn(f"the file watcher failed, next try in {pause:g} s: {first_cause(error)}")
             await asyncio.sleep(pause)
@@ -133,8 +168,8 @@ class Watcher:
         pump = asyncio.create_task(self._pump(sorted(self._watched), stop))
         pump.add_done_callback(lambda _: self._wake.set())
         try:
-            # awatch sets up its watches before it first waits. What was saved or made since the walk that found these
-            # folders had nobody to hear it: walk again.
+            # Openers set up their watches before they first wait. What was saved or made since the walk that found
+            # these folders had nobody to hear it: walk again.
             await asyncio.sleep(0)
             self._walk_due = True
             while not (self._folders_moved and not self._walk_due and self._has_grown()):
@@ -150,6 +185,10 @@ class Watcher:
         async for changes in self.opener(folders, stop, self._polling):
             if self._heard_at is None:
                 self._heard_at = self._clock()
+            self._last_at = asyncio.get_running_loop().time()
+            if not changes:
+                self._watched = {}
+                self._walk_due = True
             for change, path in changes:
                 self._events.add(path)
                 if change is not Change.modified:
@@ -218,32 +257,47 @@ class Watcher:
 
     async def _look(self) -> None:
         """Tell the apps of what has changed among the paths that were heard of or reported."""
-        keys = await self._heard()
-        keys |= self._checks
-        self._checks = set()
+        checks, self._checks = self._checks, set()
         at = self._clock() if self._heard_at is None else self._heard_at
-        suspects = await self._suspects(keys)
-        for _ in range(RETURN_TRIES):
+        suspects = await self._suspects(checks)
+        await self._hear_out(suspects)
+        for step in RETURN_STEPS:
             if not any(map(self._changes.unfinished, suspects)):
                 break
-            await asyncio.sleep(RETURN_STEP)
-        suspects |= await self._suspects(await self._heard())
+            await asyncio.sleep(step)
+        await self._hear_out(suspects)
         self._heard_at = None
         # Without a pause from here on: the stamps are read once more, against the runs as they are now.
-        for app, paths in self._changes.tell(suspects).items():
+        told = self._changes.tell(suspects)
+        if told:
+            self._pace.told(asyncio.get_running_loop().time(), suspects, told)
+        for app, paths in told.items():
             self._emit(FilesChanged(app, paths, at))
 
-    async def _heard(self) -> set[str]:
-        """Take the paths that were heard of; of a burst, all of it."""
-        heard, self._events = self._events, set()
+    async def _hear_out(self, suspects: set[str]) -> None:
+        """Add what was heard of that concerns anyone; of a burst, all of it.
+
+        A file that concerns nobody and is written again and again, as a log, does not prolong a burst.
+        """
+        heard = self._take()
+        suspects |= await self._suspects(heard)
         loop = asyncio.get_running_loop()
-        until = loop.time() + BURST_MOST
-        while len(heard) >= BURST_PATHS and loop.time() < until:
-            await asyncio.sleep(BURST_QUIET)
-            if not self._events:
-                break
-            heard |= self._events
-            self._events = set()
+        began, fresh_at, at_once = loop.time(), self._last_at, len(heard)
+        while True:
+            until = min(fresh_at + self._pace.quiet(began, at_once, suspects), began + BURST_MOST)
+            if (now := loop.time()) >= until:
+                return
+            await asyncio.sleep(until - now)
+            more = self._take()
+            found = await self._suspects(more)
+            if found or not more <= heard:
+                fresh_at = self._last_at
+            at_once = max(at_once, len(more))
+            heard |= more
+            suspects |= found
+
+    def _take(self) -> set[str]:
+        heard, self._events = self._events, set()
         return heard
 
     async def _suspects(self, keys: set[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import os
 import shutil
@@ -20,9 +21,9 @@ from watchfiles import Change
 import devrun.folders
 from devrun.events import Event, FilesChanged, LoadedFile, Run
 from devrun.folders import stamp
-from devrun.notify import open_watchfiles
+from devrun.notify import Opener, open_best, open_watchfiles
 from devrun.plan import AppPlan
-from devrun.watch import Watcher
+from devrun.watch import SOME_QUIET, Watcher
 
 DEADLINE = 10.0
 QUIET = 0.25
@@ -121,8 +122,16 @@ async def watching(folder: Path, *plans: AppPlan, own: Sequence[Path] = ()) -> A
     assert stand.warnings == []
 
 
+@pytest.fixture(params=[open_best, open_watchfiles] if sys.platform == "linux" else [open_watchfiles])
+def opener(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Opener:
+    """What watchers listen with: inotify where it is, and what serves everywhere."""
+    found: Opener = request.param
+    monkeypatch.setattr(Watcher, "opener", staticmethod(found))
+    return found
+
+
 def scenario(test: Callable[[Path], Awaitable[None]]) -> Callable[[Path], None]:
-    """Run an async test in a loop of its own."""
+    """Run an async test in a loop of its own, once with each opener."""
 
     def run(tmp_path: Path) -> None:
         async def main() -> None:
@@ -132,7 +141,7 @@ def scenario(test: Callable[[Path], Awaitable[None]]) -> Callable[[Path], None]:
 
     run.__name__ = getattr(test, "__name__", "scenario")
     run.__doc__ = test.__doc__
-    return run
+    return pytest.mark.usefixtures("opener")(run)
 
 
 @scenario
@@ -229,6 +238,7 @@ async def _truncate_and_write(path: Path) -> None:
 
 @pytest.mark.parametrize("save", [_replace, _delete_and_create, _as_vim_does, _as_jetbrains_does, _truncate_and_write])
 @pytest.mark.parametrize("entry", [(), (".",)])
+@pytest.mark.usefixtures("opener")
 def test_an_editors_way_to_save_is_one_change(
     tmp_path: Path, save: Callable[[Path], Awaitable[None]], entry: tuple[str, ...]
 ) -> None:
@@ -290,6 +300,48 @@ async def test_a_burst_is_one_event_an_app(tmp_path: Path) -> None:
         assert len(told["b"]) == 5
         assert list(told["a"]) == sorted(told["a"])
         await stand.quiet()
+
+
+@scenario
+async def test_a_slow_formatter_is_few_events(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"m{number}.py") for number in range(40)]
+
+    def rewrite() -> None:
+        for path in paths:
+            write(path, "new")
+            time.sleep(0.005)
+
+    async with watching(tmp_path, plan("a", tmp_path)) as stand:
+        stand.load("a", *paths)
+        await stand.quiet()
+        await asyncio.to_thread(rewrite)
+        told, count = set[str](), 0
+        while len(told) < 40:
+            told |= set((await stand.next())[1])
+            count += 1
+        assert count <= 8
+        await stand.quiet()
+
+
+@on_linux
+def test_saves_that_follow_one_another_are_told_without_delay(tmp_path: Path) -> None:
+    """Not taken for a slow formatter: the app is up again. The first quarter counts, as machines are busy."""
+    path = write(tmp_path / "a.py")
+
+    async def main() -> list[float]:
+        times: list[float] = []
+        async with watching(tmp_path, plan("a", tmp_path)) as stand:
+            stand.load("a", path)
+            await stand.quiet()
+            for count in range(20):
+                began = time.monotonic()
+                await asyncio.to_thread(path.write_text, f"{count:03}")
+                await stand.next()
+                times.append(time.monotonic() - began)
+                stand.load("a", path)
+        return times
+
+    assert sorted(asyncio.run(main()))[5] < SOME_QUIET
 
 
 @scenario
@@ -448,7 +500,10 @@ def test_polling_tells_two_saves_within_one_second(tmp_path: Path, monkeypatch: 
 NARROW = """
 import asyncio, pathlib, sys, time
 sys.path.insert(0, sys.argv[2])
-from tests.live.test_watch import Stand, plan, write
+from tests.live.test_watch import Stand, Watcher, plan, write
+import devrun.notify
+
+Watcher.opener = staticmethod(getattr(devrun.notify, sys.argv[3]))
 
 async def main():
     folder = pathlib.Path(sys.argv[1])
@@ -471,13 +526,14 @@ asyncio.run(main())
 
 @on_linux
 @pytest.mark.parametrize("limit", ["max_inotify_watches", "max_inotify_instances"])
-def test_no_watches_left(tmp_path: Path, limit: str) -> None:
+@pytest.mark.parametrize("opener", ["open_best", "open_watchfiles"])
+def test_no_watches_left(tmp_path: Path, limit: str, opener: str) -> None:
     """The limits are those of a user namespace of its own: the machine's are everybody's."""
     for number in range(9):
         write(tmp_path / f"d{number}/m.py")
     allowed = 5 if limit == "max_inotify_watches" else 0
     shell = f'echo {allowed} > /proc/sys/user/{limit} || exit 77; exec "$@"'
-    child = [sys.executable, "-c", NARROW, str(tmp_path), str(Path(__file__).parents[2])]
+    child = [sys.executable, "-c", NARROW, str(tmp_path), str(Path(__file__).parents[2]), opener]
     try:
         done = subprocess.run(["unshare", "-Ur", "sh", "-c", shell, "sh", *child], capture_output=True, timeout=30)
     except FileNotFoundError:
@@ -505,7 +561,7 @@ class Failing(Watcher):
             if failure is not None:
                 raise failure
             return
-        async for changes in open_watchfiles(folders, stop, polling):
+        async for changes in open_best(folders, stop, polling):
             yield changes
 
 
@@ -515,6 +571,8 @@ class Failing(Watcher):
         (ExceptionGroup("in a task", [RuntimeError("boom")]), "boom"),
         (None, "without being asked"),
         (FileNotFoundError("a folder has just gone"), None),
+        (NotADirectoryError(errno.ENOTDIR, "a folder has just become a file"), None),
+        (OSError(errno.ENOSPC, "No space left on device", "folder"), "fs.inotify.max_user_watches"),
         (OSError("OS file watch limit reached."), "fs.inotify.max_user_watches"),
     ],
 )
