@@ -114,6 +114,10 @@ class ForkEngine:
                     sock.close()
             case "unparked":
                 app.refused = f"{message['file']}: the import up to it {message['reason']}"
+            case "environ":
+                self._retire(app.checkpoints.clear())
+                self._homes.import_nothing_for(run.app, str(message["name"]))
+                return True
             case "unfit":
                 self._refuse(run.app, str(message["reason"]))
                 return True
@@ -158,6 +162,7 @@ class ForkEngine:
             "roots": [str(plan.cwd), str(self._surroundings.folder)],
             "junk": JUNK_NAMES,
             "pruned": sorted(PRUNED),
+            "guessed": self._homes.preload == "auto",
         }
         for _, parked in reversed(app.checkpoints.parked):
             answer = await parked.forker.start(message, descriptors)

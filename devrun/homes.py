@@ -204,6 +204,13 @@ class Homes:
             self.preloads.save()
         self.part(home, home.record.after)
 
+    def import_nothing_for(self, app: str, variable: str) -> None:
+        """An app changes a variable that what is imported ahead of it cannot see."""
+        self.learn(app, (), variable)
+        home = self._homes[app]
+        if home.server is not None:
+            home.renew(home.server)
+
     async def start(self, recipe: Recipe, apps: set[str]) -> ForkServer:
         """Start a fork server. Raises OSError or ValueError."""
         plan = recipe.plan

@@ -27,7 +27,8 @@ class Record:
     """What is known about one interpreter as it is installed now.
 
     ``modules`` are in the order in which they are to be imported; ``apps`` tells for each app which packages it uses.
-    ``after``: apps whose own code sets a variable of the environment before it imports other modules.
+    ``after``: apps whose own code changes a variable of the environment, and which. Nothing is imported ahead for them:
+    a package may have to see the change.
     """
 
     modules: dict[str, str] = field(default_factory=dict[str, str])
@@ -48,7 +49,11 @@ class Record:
         """An app has imported these besides those it was known to import. True if that is news."""
         known = (dict(self.modules), self.apps.get(app), self.after.get(app))
         self.modules.update(modules)
-        self.apps[app] = list(dict.fromkeys((*self.apps.get(app, ()), *(_package(name) for name, _ in modules))))
+        self.apps[app] = (
+            []
+            if after is not None
+            else list(dict.fromkeys((*self.apps.get(app, ()), *(_package(name) for name, _ in modules))))
+        )
         if after is not None:
             self.after[app] = after
         return known != (self.modules, self.apps[app], self.after.get(app))

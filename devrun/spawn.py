@@ -215,7 +215,7 @@ class Workers:
         }
 
 
-ENGINE_WORDS = ("modules", "parked", "unparked", "unfit")
+ENGINE_WORDS = ("modules", "parked", "unparked", "unfit", "environ")
 """What a worker says to its engine."""
 
 

@@ -42,7 +42,8 @@ class Forked:
         self._order = order
         message = self._start.message
         self._refuse_hidden()
-        self._traces = Traces(own, message["junk"], message["pruned"])
+        heard = self._refuse_unseen if message["guessed"] else None
+        self._traces = Traces(own, message["junk"], message["pruned"], heard)
         self._parking = Parking(self._channel, order["fds"], self._traces, message["roots"], self._resume)
         self._parking.wanted = frozenset(message["park"])
 
@@ -86,12 +87,26 @@ class Forked:
         self._channel.send({"is": "unfit", "reason": reason})
         os._exit(0)
 
+    def _refuse_unseen(self, name: str) -> None:
+        """Packages that were imported ahead have not seen this change of a variable, and the app may mean them to.
+
+        Which of them it has asked for before, nobody can tell: so ask for a process that has none.
+        """
+        if any(self._is_preloaded(*pair) for pair in installed_modules(self._own)):
+            self._channel.send({"is": "environ", "name": name})
+            os._exit(0)
+
+    def _is_preloaded(self, name: str, path: str) -> bool:
+        return name.partition(".")[0] in self._preloaded and is_package_file(path)
+
     def _tell_modules(self) -> None:
-        """Say which installed modules the app has imported besides those that the fork server had."""
-        changed = self._traces.environ_changed
-        found = [pair for pair in installed_modules(self._own, self._imported) if is_package_file(pair[1])]
-        modules = [pair for pair in found if changed is None or pair[0] in changed[0]]
-        after = changed[1] if changed is not None and len(modules) < len(found) else None
+        """Say which installed modules the app has imported besides those that the fork server had.
+
+        None for an app that changes its environment: it needs to import all of them itself.
+        """
+        after = self._traces.environ_changed
+        found = installed_modules(self._own, self._imported) if after is None else ()
+        modules = [pair for pair in found if is_package_file(pair[1])]
         self._channel.send({"is": "modules", "modules": modules, "after": after})
 
 

@@ -33,17 +33,25 @@ class Traces:
     """Hears of what the app's import looks at from ``begin`` to ``end``.
 
     ``junk``: patterns of names that come and go without meaning; ``pruned``: names of folders that hold no source.
+    ``environ_changes`` hears which variable of the environment the app's own code is about to change first.
     """
 
-    def __init__(self, own: Callable[[str], bool], junk: Iterable[str], pruned: Iterable[str]) -> None:
+    def __init__(
+        self,
+        own: Callable[[str], bool],
+        junk: Iterable[str],
+        pruned: Iterable[str],
+        environ_changes: Callable[[str], None] | None = None,
+    ) -> None:
         self._own = own
+        self._environ_changes = environ_changes
         self._pruned = frozenset(pruned)
         self._junk = _matcher(tuple(junk))
         self._files: dict[str, Stamp] = {}
         self._folders: dict[str, Listing] = {}
         self._listening = False
-        self.environ_changed: tuple[frozenset[str], str] | None = None
-        """The modules that there were when the app's own code first changed a variable of the environment: which."""
+        self.environ_changed: str | None = None
+        """The variable of the environment that the app's own code was the first to change."""
 
     def begin(self) -> None:
         self._listening = True
@@ -105,7 +113,9 @@ class Traces:
     def _hear_variable(self, name: str, value: str | None) -> None:
         # An installed module that does so while it is imported will do the same when it is preloaded.
         if self.environ_changed is None and os.environ.get(name) != value and _asked_by(self._own):
-            self.environ_changed = (frozenset(sys.modules), name)
+            self.environ_changed = name
+            if self._environ_changes is not None:
+                self._environ_changes(name)
 
     def _has_changed(self, folder: str) -> bool:
         before = self._folders[folder]

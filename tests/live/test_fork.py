@@ -439,6 +439,35 @@ def test_a_package_sees_the_variables_that_the_app_has_set_before(
             assert server_pids(stack) == {one["pid"] for one in servers(stack)}, "a fork server that nobody uses"
 
 
+def test_an_app_that_comes_to_change_its_environment(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary
+) -> None:
+    """Its packages are imported ahead already when an edit makes it set a variable before; and one more edit after."""
+    env.install("tool", "import os\nSEEN = os.environ.get('FLAVOUR')\n" + diary.note("tool"))
+    app = answering("(tool.SEEN, leaf.VALUE)", "{}import tool, leaf")
+    files = {"one.py": app.replace("{}", ""), "api.py": app.replace("{}", ""), "leaf.py": "VALUE = 0"}
+    folder = project({"devrun.toml": config(env, "api", "one"), **files})
+    sets = "import os; os.environ['FLAVOUR'] = '{}'\n"
+    with Stack(folder) as stack:
+        stack.wait_ready()
+        wait_preloaded(stack, "tool")
+        assert reload(stack, app.replace("{}", "# nothing new\n")) == "(None, 0)"
+        assert reload(stack, app.replace("{}", sets.format("sweet"))) == "('sweet', 0)"
+        assert reload(stack, app.replace("{}", sets.format("sour"))) == "('sour', 0)"
+        for number in (1, 2):
+            diary.clear()
+            (folder / "leaf.py").write_text(f"VALUE = {number}")
+            stack.wait_text("api", f"('sour', {number})")
+            stack.wait_text("one", f"(None, {number})")
+        assert diary.lines() == [], "checkpoints are of use all the same"
+        assert sorted(one["apps"] for one in servers(stack)) == [["api"], ["one"]]
+        assert "tool" in server(stack, "one")["preloaded"]
+    stack = up(folder)
+    stack.wait_ready()
+    assert (stack.get("api").text, stack.get("one").text) == ("('sour', 2)", "(None, 2)")
+    assert not any("exited" in line or "warning" in line for line in stack.lines)
+
+
 # --- deaths, and the end ----------------------------------------------------------------------------------------------
 
 

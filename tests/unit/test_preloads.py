@@ -56,10 +56,19 @@ def test_only_news_is_news() -> None:
     assert not record.learn("api", [], None), "the fork server has imported it already"
     assert record.learn("api", [("alpha", "/elsewhere/site-packages/alpha.py")], None)
     assert record.learn("two", [], None), "an app that imports nothing is known, too"
+
+
+def test_nothing_is_wanted_for_an_app_that_changes_its_environment() -> None:
+    record = Record()
+    record.learn("api", [module("alpha")], None)
+    record.learn("two", [module("alpha")], None)
     assert record.learn("api", [], "LEVEL")
+    assert not record.learn("api", [], "LEVEL")
     assert record.after == {"api": "LEVEL"}
-    assert not record.learn("api", [], None)
-    assert record.after == {"api": "LEVEL"}
+    assert record.wanted(["api"]) == []
+    assert names(record.wanted(["api", "two"])) == ["alpha"]
+    record.learn("api", [module("alpha")], None)
+    assert names(record.wanted(["api"])) == ["alpha"], "it does not any more"
 
 
 def test_a_module_and_a_package_that_are_left_out() -> None:
@@ -75,7 +84,8 @@ def test_a_module_and_a_package_that_are_left_out() -> None:
 def test_it_is_remembered(file: Path) -> None:
     preloads = Preloads(file)
     record = preloads.record("/bin/python", "digest")
-    record.learn("api", [module("zeta"), module("alpha")], "LEVEL")
+    record.learn("api", [module("zeta"), module("alpha")], None)
+    record.learn("two", [], "LEVEL")
     record.left_out["alpha"] = "starts a thread"
     preloads.save()
     again = Preloads(file).record("/bin/python", "digest")
