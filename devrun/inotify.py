@@ -72,9 +72,10 @@ class Gathering:
         if change is not Change.modified:
             before.change = change
 
-    def due(self) -> float | None:
-        """When something is to be told; None when there is nothing."""
-        moments = [min(one.last + OPEN_GAP, one.begun + MOST) for one in self._heard.values() if one.open]
+    def due(self, *, deaf: bool = False) -> float | None:
+        """When something is to be told; None when there is nothing. The ``deaf`` cannot know that a file pauses."""
+        gap = MOST if deaf else OPEN_GAP
+        moments = [min(one.last + gap, one.begun + MOST) for one in self._heard.values() if one.open]
         if closed := [one.begun for one in self._heard.values() if not one.open]:
             moments.append(min(max(closed) + GAP, min(closed) + MOST))
         return min(moments, default=None)
@@ -194,14 +195,14 @@ class _Ear:
                 self._names.pop(number, None)
 
     def _plan(self) -> None:
-        """Have ``turn`` set when something is due. Whether a file is written on is not known during a pause."""
+        """Have ``turn`` set when something is due."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = self._gathering.due()
+        due = self._gathering.due(deaf=self._pause is not None)
         if self._lost or self._failure is not None or (due is not None and due <= self._loop.time()):
             self.turn.set()
-        elif due is not None and self._pause is None:
+        elif due is not None:
             self._timer = self._loop.call_at(due, self.turn.set)
 
 

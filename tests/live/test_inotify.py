@@ -121,6 +121,7 @@ def test_what_is_done_is_told_at_once(masks: list[int], change: Change) -> None:
 def test_what_is_being_written_waits_to_be_closed_for_a_while(masks: list[int]) -> None:
     gathering = gathered(*((mask, 5.0) for mask in masks))
     assert gathering.due() == 5.0 + OPEN_GAP
+    assert gathering.due(deaf=True) == 5.0 + MOST
     assert gathering.take(5.0 + OPEN_GAP / 2) == set()
     assert {path for _, path in gathering.take(5.0 + OPEN_GAP)} == {"f"}
 
