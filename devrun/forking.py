@@ -172,6 +172,8 @@ class ForkEngine:
             parked.forker.retire()
         for _ in range(TRIES):
             home = await self._homes.ready(plan.name)
+            if not await home.idle():
+                return None
             server = home.server
             if server is None or not job.wanted():
                 return None

@@ -19,6 +19,9 @@ from devrun.reports import ServerReport
 ROUNDS = 8
 """How often a server is started anew because modules had to be left out; then it imports nothing ahead."""
 
+PATIENCE_SECONDS = 2.0
+"""How long a run waits for a server that is busy importing, before it gets a fresh interpreter."""
+
 Preload = Literal["auto", "off"] | tuple[str, ...]
 
 
@@ -59,6 +62,13 @@ class Home:
         self._old = [old for old in (*self._old, server) if not old.gone.done()]
         self.server = None
         self._raising = None
+
+    async def idle(self) -> bool:
+        """Wait for a moment while the server imports what was learned; return whether it has done so."""
+        if self._extending is None or self._extending.done():
+            return True
+        await asyncio.wait([self._extending], timeout=PATIENCE_SECONDS)
+        return self._extending.done()
 
     def extend(self) -> None:
         """Let the server import what was learned since it was started."""

@@ -16,7 +16,7 @@ from typing import Callable
 from .chance import Chance
 from .channel import Channel
 from .forks import Forks, Start
-from .system import open_descriptors, outlasts_fork
+from .system import open_descriptors, outlasts_fork, shared_memory
 from .traces import Traces
 
 
@@ -44,6 +44,7 @@ class Parking:
         self._met: set[str] = set()
         self._chance = Chance()
         self._descriptors = set(open_descriptors())
+        self._shared = shared_memory()
 
     def before(self, path: str) -> bool:
         """Park if this file is wanted. True in a process that goes on from there later."""
@@ -63,7 +64,9 @@ class Parking:
         extra = {number: what for number, what in open_descriptors().items() if number not in self._descriptors}
         if extra:
             return f"leaves a descriptor open ({', '.join(sorted(extra.values()))})"
-        return own_children() or armed_timers() or outlasts_fork(threads=1)
+        if shared_memory() - self._shared:
+            return "shares memory with others"
+        return self._traces.obstacle or own_children() or armed_timers() or outlasts_fork(threads=1)
 
     def _park(self, path: str) -> bool:
         for stream in (sys.stdout, sys.stderr):

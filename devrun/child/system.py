@@ -45,6 +45,18 @@ def _target(link: str) -> str:
         return "a file"
 
 
+def shared_memory() -> frozenset[bytes]:
+    """Return the addresses of the memory that a fork would share, not copy; none where the system does not tell.
+
+    multiprocessing's locks and an anonymous mmap are of that kind.
+    """
+    try:
+        with open("/proc/self/maps", "rb") as file:
+            return frozenset(line.split(None, 1)[0] for line in file if line.split(None, 2)[1][1:4:2] == b"ws")
+    except OSError:
+        return frozenset()
+
+
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends, so that somebody reaps it (Linux's prctl(2)).
 

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from importlib.util import source_from_cache
 from itertools import islice
 from types import FrameType
 from typing import Any, Callable, Optional
@@ -21,10 +22,11 @@ from .loading import LoadedFile, Stamp, stamp
 
 _MOST_FOLDERS = 2000
 _PACKAGES = frozenset(("site-packages", "dist-packages"))
-_WRITING = os.O_WRONLY | os.O_RDWR
+_WRITING = os.O_WRONLY | os.O_TRUNC | os.O_APPEND
 _SPECIAL = ("/proc/", "/dev/", "/sys/")
 _ENVIRONMENT = ("os.putenv", "os.unsetenv")
-_HEARD = frozenset(("open", "os.listdir", "os.scandir", *_ENVIRONMENT))
+_PROGRAMS = ("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "pty.spawn")
+_HEARD = frozenset(("open", "os.listdir", "os.scandir", "sqlite3.connect", *_PROGRAMS, *_ENVIRONMENT))
 Listing = Optional[tuple[int, frozenset[str]]]
 """The mtime_ns of a folder and the names in it; None: there is none."""
 
@@ -50,12 +52,21 @@ class Traces:
         self._files: dict[str, Stamp] = {}
         self._folders: dict[str, Listing] = {}
         self._listening = False
+        self.obstacle: str | None = None
+        """Why an import cannot go on from here later."""
         self.environ_changed: str | None = None
         """The variable of the environment that the app's own code was the first to change."""
 
     def begin(self) -> None:
         self._listening = True
-        sys.addaudithook(self._audit)
+        heard, audit = _HEARD, self._audit
+
+        # It stays for the life of the process, and hears of everything: a plain function that looks once is cheapest.
+        def hook(event: str, args: tuple[Any, ...]) -> None:
+            if event in heard:
+                audit(event, args)
+
+        sys.addaudithook(hook)
 
     def resume(self) -> None:
         """Go on after ``complete``, in a process that goes on with the import."""
@@ -67,7 +78,7 @@ class Traces:
     def note(self, files: Iterable[LoadedFile]) -> None:
         """These own files are about to be read, or were not there."""
         for path, found in files:
-            self._files[path] = found
+            self._files.setdefault(path, found)
 
     def complete(self, roots: Iterable[str] = ()) -> None:
         """Take in what takes time: all folders below ``roots``, and the installed modules that are loaded.
@@ -75,10 +86,11 @@ class Traces:
         A folder of packages changes when one is installed or removed.
         """
         self._listening = False
-        for folder in (*_walk(roots, self._pruned), *package_folders()):
+        searched = [os.path.abspath(path) for path in sys.path if self._own(os.path.join(os.path.abspath(path), ""))]
+        for folder in (*_walk(roots, self._pruned), *package_folders(), *searched):
             if folder not in self._folders:
                 self._folders[folder] = self._list(folder)
-        for _, path in installed_modules(self._own):
+        for _, path in installed_modules(lambda _: False):  # own ones, too: what no finder of ours has seen
             if path not in self._files:
                 self._files[path] = stamp(path)
 
@@ -89,7 +101,7 @@ class Traces:
         return found[:5]
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if self._listening and event in _HEARD:
+        if self._listening:
             self._listening = False  # what is done here is heard, too
             with contextlib.suppress(Exception):  # it would come out of the app's own call
                 self._hear(event, args)
@@ -99,16 +111,31 @@ class Traces:
         if event in _ENVIRONMENT:
             self._hear_variable(os.fsdecode(args[0]), os.fsdecode(args[1]) if len(args) > 1 else None)
             return
+        if event in _PROGRAMS:
+            if _asked_by(self._own):
+                self.obstacle = "runs a program, whose answer may be another one next time"
+            return
         target = args[0]
         if isinstance(target, int):
             return
         path = os.path.abspath("." if target is None else os.fsdecode(target))
         if path.startswith(_SPECIAL) or not self._own(path):
             return
-        if event != "open":
+        if event == "sqlite3.connect":
+            for name in (path, path + "-wal", path + "-journal"):
+                self._files.setdefault(name, stamp(name))
+        elif event != "open":
             self._folders.setdefault(path, self._list(path))
-        elif not args[2] & _WRITING and not path.endswith(".pyc"):
-            self._files.setdefault(path, stamp(path))
+        elif not args[2] & _WRITING:
+            self._hear_file(path)
+
+    def _hear_file(self, path: str) -> None:
+        if path.endswith(".pyc"):
+            try:
+                path = source_from_cache(path)
+            except ValueError:
+                return  # byte code without a source: a file like any other would have another name
+        self._files.setdefault(path, stamp(path))
 
     def _hear_variable(self, name: str, value: str | None) -> None:
         # An installed module that does so while it is imported will do the same when it is preloaded.
@@ -180,7 +207,7 @@ def installed_modules(own: Callable[[str], bool], skipped: int = 0) -> Iterator[
 
     The first ``skipped`` are not even looked at.
     """
-    newest = list(islice(reversed(sys.modules), len(sys.modules) - skipped))
+    newest = list(islice(reversed(sys.modules), max(0, len(sys.modules) - skipped)))
     for name in reversed(newest):
         # Not getattr: a module may be any object, and asking it may import more.
         spec = _namespace(sys.modules.get(name)).get("__spec__")

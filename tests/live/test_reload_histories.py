@@ -28,11 +28,7 @@ GAPS = {
     "a file with the name of rubbish": LOOKED_AT,
     "a file outside that is there or not": LOOKED_AT,
     "a file that is there or not, not watched": LOOKED_AT,
-    "a module that is loaded by its path": "only its byte code is opened, which a checkpoint does not look at",
     "data that C code reads": "no audit event tells of it",
-    "data that is opened to be changed": "a checkpoint notices only what is opened to be read",
-    "data that a subprocess reads": "nobody sees what it reads",
-    "shared memory": "a checkpoint and all that goes on from it share the mapping",
 }
 """What the fork engine does not hold yet, and why."""
 FORKS = sys.platform == "linux" and ENGINE != "spawn"
