@@ -66,8 +66,8 @@ async def run(plan: Plan, project: Project, mode: Mode) -> int:
     finally:
         view.close()
         painting.cancel()
-    # All is down: a signal that comes while the interpreter ends must not take the place of the exit code. The loop would
-    # put the default back first, and a signal could come in between; so it is made to forget its handlers.
+    # All is down: a signal that comes while the interpreter ends must not take the place of the exit code. The loop
+    # would put the default back first, and a signal could come in between; so it is made to forget its handlers.
     handlers: dict[int, object] = getattr(loop, "_signal_handlers", {})
     for signum in SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
