@@ -47,12 +47,20 @@ def fetch(url: str) -> str:
     return response.text
 
 
-def wait_for(url: str, *expected: str, absent: str = "") -> str:
-    """Wait for a 200 with all these texts, and without ``absent``; gives the text."""
+def wait_for(url: str, *expected: str, absent: str = "", restarts: bool = False) -> str:
+    """Wait for a 200 with all these texts, and without ``absent``; gives the text.
+
+    ``restarts``: the server is not devrun's, and cuts connections off when it starts itself anew.
+    """
 
     def look() -> str:
         # An app says 502 when the one that it asks goes down for a reload just then, with their connection open.
-        response = get(url)
+        try:
+            response = get(url)
+        except httpx.TransportError:
+            if not restarts:
+                raise
+            return ""
         good = response.status_code == 200 and all(part in response.text for part in expected)
         return response.text if good and not (absent and absent in response.text) else ""
 

@@ -159,6 +159,15 @@ HANDLER = '"_devrun_child.serving.Server.handle_exit"'
 LINES = "a line shows when it is printed, and is not cut by another's"
 UNBUFFERED = "PYTHONUNBUFFERED: what a Python child of the app prints into the pipe would come late"
 
+OLDER_PYTHON = (
+    ()
+    if sys.version_info >= (3, 12)
+    else (
+        Meant("*.loop.tasks.Event.wait", "1", "asyncio.wait_for makes a task of what the worker waits for"),
+        Meant("*.python.frozen objects", "true", "what is imported ahead is frozen, so that forks share it", FORK),
+    )
+)
+
 MEANT = (
     # --- what the app is given
     Meant("*.environ.API_*", r'"(http://)?[\w.:]+"', "every app gets the addresses of the stack"),
@@ -182,6 +191,7 @@ MEANT = (
     Meant("startup.signals.handlers.SIG*", HANDLER, "the same"),
     Meant("*.loop.tasks.LifespanOn.main", '"absent"', "a class derived from it keeps why a startup failed"),
     Meant("*.loop.tasks.recording.<locals>.Recording.main", "1", "the same"),
+    *OLDER_PYTHON,
     # --- descriptors
     Meant("top.descriptors.others.listening AF_INET SOCK_STREAM", "1", EARLY_SOCKETS),
     Meant("end.descriptors.others.listening AF_INET SOCK_STREAM", "1", EARLY_SOCKETS),

@@ -77,11 +77,11 @@ def frontend(streams: Stack) -> Iterator[str]:
 @pytest.mark.timeout(180)
 def test_vite_reads_the_generated_env_file(streams: Stack, frontend: str, up: StackStarter) -> None:
     module = f"{frontend}/src/main.ts"
-    wait_for(module, f'"VITE_API_URL": "{api_url(streams)}"')
+    wait_for(module, f'"VITE_API_URL": "{api_url(streams)}"', restarts=True)
     assert_ends_well(streams)
-    wait_for(module, absent='"VITE_API_URL"')
+    wait_for(module, absent='"VITE_API_URL"', restarts=True)
     again = up(streams.folder)
-    wait_for(module, f'"VITE_API_URL": "{api_url(again)}"')
+    wait_for(module, f'"VITE_API_URL": "{api_url(again)}"', restarts=True)
     again.wait_ready()
     assert_ends_well(again)
 
