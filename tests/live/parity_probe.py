@@ -287,7 +287,8 @@ def interpreter() -> dict[str, Any]:
         "path": sys.path,
         "argv": sys.argv,
         "original argv": sys.orig_argv,
-        "executable": sys.executable,
+        # pip and venv name one interpreter in several ways: python, python3, python3.11.
+        "executable": [os.path.dirname(sys.executable), os.path.realpath(sys.executable)],
         "prefix": [sys.prefix, sys.exec_prefix, sys.base_prefix],
         "flags": repr(sys.flags),
         "options": {str(key): str(value) for key, value in sys._xoptions.items()},

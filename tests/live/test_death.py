@@ -154,7 +154,7 @@ def test_under_nohup_a_closed_terminal_is_nothing(project: ProjectBuilder, up: S
 
 def test_a_guard_that_cannot_be_replaced_is_missed_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     with guarded("DEVRUN_STACK=x") as guard:
-        (process,) = [one for one in psutil.Process().children() if "guard.py" in " ".join(one.cmdline())]
+        process = psutil.Process(guard.pid)
         process.kill()
         process.wait()
         with monkeypatch.context() as patch:
