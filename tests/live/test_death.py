@@ -76,12 +76,12 @@ def test_a_worker_whose_parts_are_killed_one_by_one(project: ProjectBuilder, up:
     folder = project({"devrun.toml": TOML, "main.py": FAMILY.replace("start_new_session=True", "")})
     stack = up(folder)
     stack.wait_ready()
-    count = 0
+    count = len(stack.pids())
     for number in range(4):
         (folder / "main.py").write_text((folder / "main.py").read_text() + f"# {number}\n")
         stack.wait_line(r"\] ready api")
-        count = count or len(stack.pids())  # from the first reload on there is a checkpoint
-    wait_until(lambda: len(stack.pids()) == count, "children of old workers are alive")
+    # With the fork engine there is a checkpoint, too. An old worker left behind would be four.
+    wait_until(lambda: count <= len(stack.pids()) <= count + 1, "children of old workers are alive")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -162,7 +162,7 @@ def test_a_guard_that_cannot_be_replaced_is_missed_by_nobody(monkeypatch: pytest
             guard.add(1 << 22)
             guard.remove(1 << 22)
         guard.add(1 << 22)
-        assert any("guard.py" in " ".join(one.cmdline()) for one in psutil.Process().children())
+        wait_until(lambda: any("guard.py" in " ".join(one.cmdline()) for one in psutil.Process().children()))
 
 
 @pytest.mark.parametrize("late", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
