@@ -19,9 +19,8 @@ from devrun.checkpoints import Checkpoints
 from devrun.engine import Groups, Job, Made, Surroundings
 from devrun.events import Run
 from devrun.forker import Forked, Forker
-from devrun.forkserver import JUNK_NAMES
-from devrun.homes import Home, Homes
-from devrun.matching import PRUNED
+from devrun.forkserver import NAMES
+from devrun.homes import Homes
 from devrun.reports import AppReport, CheckpointReport, EngineReport
 from devrun.spawning import SpawnEngine, wires
 
@@ -160,9 +159,8 @@ class ForkEngine:
             "cwd": str(plan.cwd),
             "park": app.checkpoints.wanted if plan.reload else (),
             "roots": [str(plan.cwd), str(self._surroundings.folder)],
-            "junk": JUNK_NAMES,
-            "pruned": sorted(PRUNED),
             "guessed": self._homes.preload == "auto",
+            **NAMES,
         }
         for _, parked in reversed(app.checkpoints.parked):
             answer = await parked.forker.start(message, descriptors)
@@ -212,6 +210,6 @@ class ForkEngine:
 
     def _settle(self, name: str) -> None:
         """Once nothing is being imported, let the fork server import what was learned: processor time is free now."""
-        home: Home = self._homes.home(name)
+        home = self._homes.home(name)
         if not any(self._apps[app].importing for app in home.apps):
             home.extend()

@@ -1,6 +1,6 @@
 """A fork server process, seen from the launcher: started by exec, told what to import, ended.
 
-Which there are, and what each imports, is decided in ``forking``.
+Which there are, and what each imports, is decided in ``homes``.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devrun.engine import WORKER, Groups
+from devrun.engine import Groups
 from devrun.forker import Exits, Forker
 from devrun.logs import LineReader
 from devrun.matching import JUNK, PRUNED
 from devrun.preloads import Module
 from devrun.spawning import Spawned, wires
 
-JUNK_NAMES = (*JUNK, "*-journal", "*-wal", "*-shm")
-"""Names that come and go in a folder without any meaning for what is imported."""
+NAMES: Mapping[str, Sequence[str]] = {"junk": (*JUNK, "*-journal", "*-wal", "*-shm"), "pruned": sorted(PRUNED)}
+"""Names that come and go in a folder without any meaning for what is imported, and folders that hold no source."""
 END_SECONDS = 0.5
 """How long its end is waited for before it is killed: it may be busy importing."""
 
@@ -61,20 +61,7 @@ class ForkServer:
     ) -> ForkServer:
         """Start one and hear its greeting. Raises OSError or ValueError."""
         with wires(terms.terminal) as ends:
-            process = await asyncio.create_subprocess_exec(
-                str(python),
-                str(WORKER),
-                str(ends.channel.fileno()),
-                "fork",
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=ends.printed,
-                stderr=ends.printed,
-                cwd=folder,
-                env=dict(environ),
-                pass_fds=[ends.channel.fileno()],
-                start_new_session=True,
-            )
-            spawned = Spawned(process)
+            spawned = await ends.spawn([str(python)], "fork", folder=folder, environ=environ)
             ends.made(spawned)
         return await cls._greet(spawned, ends.ours, ends.output, terms, log)
 
@@ -96,7 +83,7 @@ class ForkServer:
 
         Raises OSError if it ends over that.
         """
-        answer = await self.forker.preload({"modules": modules, "junk": JUNK_NAMES, "pruned": sorted(PRUNED)})
+        answer = await self.forker.preload({"modules": modules, **NAMES})
         self.preloaded += answer["modules"]
         left_out: dict[str, str] = answer["left_out"]
         return left_out

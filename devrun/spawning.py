@@ -63,19 +63,8 @@ class SpawnEngine:
             if not job.wanted():
                 return None
             with wires(self._surroundings.terminal) as ends:
-                process = await asyncio.create_subprocess_exec(
-                    *interpreter,
-                    str(WORKER),
-                    str(ends.channel.fileno()),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=ends.printed,
-                    stderr=ends.printed,
-                    cwd=folder,
-                    env=dict(environ),
-                    pass_fds=[ends.channel.fileno(), *(sock.fileno() for sock in job.recipe.sockets)],
-                    start_new_session=True,
-                )
-                return ends.made(Spawned(process))
+                sockets = job.recipe.sockets
+                return ends.made(await ends.spawn(interpreter, folder=folder, environ=environ, sockets=sockets))
 
 
 class Spawned:
@@ -107,6 +96,30 @@ class Wires:
     output: int
     printed: int
     kept: bool = False
+
+    async def spawn(
+        self,
+        interpreter: Sequence[str],
+        *arguments: str,
+        folder: Path,
+        environ: Mapping[str, str],
+        sockets: Sequence[socket.socket] = (),
+    ) -> Spawned:
+        """Start ``child/worker.py`` at the other ends, in a session of its own. Raises OSError or ValueError."""
+        process = await asyncio.create_subprocess_exec(
+            *interpreter,
+            str(WORKER),
+            str(self.channel.fileno()),
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=self.printed,
+            stderr=self.printed,
+            cwd=folder,
+            env=dict(environ),
+            pass_fds=[self.channel.fileno(), *(sock.fileno() for sock in sockets)],
+            start_new_session=True,
+        )
+        return Spawned(process)
 
     def made(self, process: Process) -> Made:
         """Keep our ends: they belong to this process now."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import socket
 import sys
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ from typing import Callable
 from .chance import Chance
 from .channel import Channel
 from .forks import Forks, Start
-from .system import open_descriptors, outlasts_fork, shared_memory
+from .system import armed_timers, open_descriptors, outlasts_fork, own_children, shared_memory
 from .traces import Traces
 
 
@@ -109,21 +108,6 @@ class Parking:
         self._chance.resume()
         self._traces.resume()
         self._resumed(start)
-
-
-def own_children() -> str | None:
-    """A child can only be waited for by the process that has started it."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except (ChildProcessError, AttributeError):
-        return None
-    return "starts a process"
-
-
-def armed_timers() -> str | None:
-    """A fork has none of them (setitimer(2))."""
-    timers = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
-    return "sets a timer" if any(signal.getitimer(timer)[0] for timer in timers) else None
 
 
 def take_output(descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""What this process has of the system: threads, descriptors, orphans. What Linux does in its own way is here.
+"""What this process has of the system: threads, children, descriptors, timers. What Linux does in its own way is here.
 
 Standard library only, Python 3.9 on.
 """
@@ -55,6 +55,21 @@ def shared_memory() -> frozenset[bytes]:
             return frozenset(line.split(None, 1)[0] for line in file if line.split(None, 2)[1][1:4:2] == b"ws")
     except OSError:
         return frozenset()
+
+
+def own_children() -> str | None:
+    """A child can only be waited for by the process that has started it."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except (ChildProcessError, AttributeError):
+        return None
+    return "starts a process"
+
+
+def armed_timers() -> str | None:
+    """A fork has none of them (setitimer(2))."""
+    timers = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+    return "sets a timer" if any(signal.getitimer(timer)[0] for timer in timers) else None
 
 
 def adopt_orphans() -> None:
