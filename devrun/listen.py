@@ -8,13 +8,15 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 _BACKLOG = 2048
 _TRIES = 64
 _PROBE_SECONDS = 0.25
+_SILENT_SECONDS = 15
+"""How long the kernel keeps a connection to itself that says nothing: longer than browsers keep a spare one."""
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -139,11 +141,24 @@ def _claim(address: Address, port: int, *, reuse: bool) -> socket.socket:
         # Linux gives a port in TIME_WAIT back only when the ended connections had the option too: they inherit it from
         # here. Set before listen(), it would let another program bind the same port in between.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _keep_silent_ones(sock)
         sock.setblocking(False)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _keep_silent_ones(sock: socket.socket) -> None:
+    """Let no worker accept a connection before its request is there, where the system can do that (tcp(7)).
+
+    A worker that ends must close what it accepted. A request that is on its way then would be reset, however long one
+    waited for it; as long as the kernel has the connection, it goes to the next worker.
+    """
+    option = getattr(socket, "TCP_DEFER_ACCEPT", None)  # Linux
+    if option is not None:
+        with suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, option, _SILENT_SECONDS)
 
 
 def _answers(address: Address, port: int) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -81,3 +83,30 @@ def test_no_request_is_refused_while_an_app_breaks_and_mends(project: ProjectBui
             (folder / "main.py").write_text(SOURCE)
             stack.wait_line(r"\] ready api")
     assert set(outcomes) <= {"200", "503"}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere a worker accepts what has said nothing yet")
+def test_a_request_that_comes_late_on_an_open_connection_is_answered_by_the_next_worker(
+    project: ProjectBuilder, up: StackStarter
+) -> None:
+    """As a browser's spare connection, or the client that a busy machine kept from sending."""
+    folder = project({"devrun.toml": TOML, "main.py": SOURCE})
+    stack = up(folder)
+    stack.wait_ready()
+    address = ("127.0.0.1", int(stack.url("api").rpartition(":")[2]))
+    with socket.create_connection(address) as over_two, socket.create_connection(address) as over_one:
+        (folder / "main.py").write_text("1 / 0")
+        stack.wait_line(r"\] broken api")
+        assert _late_answer(over_one).startswith(b"HTTP/1.1 503 ")
+        (folder / "main.py").write_text(SOURCE.replace("VERSION = 0", "VERSION = 1"))
+        stack.wait_line(r"\] ready api")
+        answer = _late_answer(over_two)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b" 1\r\n" in answer
+
+
+def _late_answer(connection: socket.socket) -> bytes:
+    connection.settimeout(30)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    with connection.makefile("rb") as answer:
+        return answer.read()

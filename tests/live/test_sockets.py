@@ -58,6 +58,26 @@ def test_sockets_listen_do_not_block_and_are_not_inherited() -> None:
                 sock.accept()
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="the kernel hands out what says nothing yet")
+def test_a_connection_is_not_accepted_before_it_says_something() -> None:
+    with bind(plans(plan("api")), {}) as listeners:
+        (sock, *_) = listeners.sockets["api"]
+        with socket.create_connection(sock.getsockname(), timeout=5) as client:
+            assert select.select([sock], [], [], 0.2)[0] == []
+            client.sendall(b"word")
+            assert select.select([sock], [], [], 5)[0] == [sock]
+
+
+def test_where_the_kernel_cannot_wait_for_the_first_word_a_connection_is_accepted_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(socket, "TCP_DEFER_ACCEPT", raising=False)
+    with bind(plans(plan("api")), {}) as listeners:
+        (sock, *_) = listeners.sockets["api"]
+        with socket.create_connection(sock.getsockname(), timeout=5):
+            assert select.select([sock], [], [], 5)[0] == [sock]
+
+
 def test_sockets_are_closed_at_the_end() -> None:
     before = open_descriptors()
     with bind(plans(plan("api"), plan("web")), {}) as listeners:
@@ -254,8 +274,10 @@ def test_a_port_in_time_wait_is_had_again(host: str) -> None:
         port = listeners.endpoints["api"].port
         sock = listeners.sockets["api"][LOOPBACK.index(host)]
         with socket.create_connection((host, port), timeout=5) as client:
+            client.sendall(b"x")
             assert select.select([sock], [], [], 5)[0]
-            sock.accept()[0].close()
+            with sock.accept()[0] as served:
+                assert served.recv(1) == b"x"
             assert client.recv(1) == b""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as plain, pytest.raises(OSError, match="in use"):
