@@ -20,19 +20,29 @@ from .traces import Traces, installed_modules, is_package_file
 Order = dict[str, Any]
 
 
+class Ahead:
+    """What a fork server has imported: ``count`` modules.
+
+    ``preloaded``: the top-level names of those that it has not because uvicorn itself needs them; ``later``: these, and
+    those of what uvicorn would import after the app.
+    """
+
+    def __init__(self, count: int, preloaded: frozenset[str], later: frozenset[str]) -> None:
+        self.count = count
+        self.preloaded = preloaded
+        self.later = later
+
+
 class Forked:
     """The import of an app in a process that was forked.
 
-    ``imported``: how many modules the fork server has; ``preloaded``: the top-level names of those that it has not
-    because uvicorn itself needs them. What a forked process does not look at, it shares with the others: nothing here
-    goes through all modules.
+    What a forked process does not look at, it shares with the others: nothing here goes through all modules.
     """
 
-    def __init__(self, start: Start, channel: Channel, imported: int, preloaded: frozenset[str]) -> None:
+    def __init__(self, start: Start, channel: Channel, ahead: Ahead) -> None:
         self._start = start
         self._channel = channel
-        self._imported = imported
-        self._preloaded = preloaded
+        self._ahead = ahead
         self._loaded: list[LoadedFile] = []
         self._loop = LoopStandIn(self._refuse)
 
@@ -79,7 +89,7 @@ class Forked:
         """A file of the app's that has the name of a module which is imported already would not be found any more."""
         for entry in os.listdir("."):
             name = entry.partition(".")[0]
-            if name in self._preloaded and _can_be_imported(entry):
+            if name in self._ahead.later and _can_be_imported(entry):
                 self._refuse(f"{entry} hides the installed {name}")
 
     def _refuse(self, reason: str) -> NoReturn:
@@ -97,7 +107,7 @@ class Forked:
             os._exit(0)
 
     def _is_preloaded(self, name: str, path: str) -> bool:
-        return name.partition(".")[0] in self._preloaded and is_package_file(path)
+        return name.partition(".")[0] in self._ahead.preloaded and is_package_file(path)
 
     def _tell_modules(self) -> None:
         """Say which installed modules the app has imported besides those that the fork server had.
@@ -105,7 +115,7 @@ class Forked:
         None for an app that changes its environment: it needs to import all of them itself.
         """
         after = self._traces.environ_changed
-        found = installed_modules(self._own, self._imported) if after is None else ()
+        found = installed_modules(self._own, self._ahead.count) if after is None else ()
         modules = [pair for pair in found if is_package_file(pair[1])]
         self._channel.send({"is": "modules", "modules": modules, "after": after})
 

@@ -19,7 +19,7 @@ import threading
 from typing import Any, Callable
 
 from .channel import Channel
-from .forked import Forked
+from .forked import Ahead, Forked
 from .forks import Forks, Start
 from .loading import own_files
 from .parking import take_output
@@ -28,6 +28,12 @@ from .system import adopt_orphans, outlasts_fork
 from .traces import Traces, package_folders
 
 _INSTALLED = (".dist-info", ".egg-info", ".egg-link", ".pth")
+_LATE = (
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+    "uvicorn.lifespan.on",
+)
 Work = Callable[[dict[str, Any], Channel, Forked], None]
 
 
@@ -47,6 +53,7 @@ class _Server:
         self._traces: Traces | None = None
         self._spoiled: list[str] = []
         error = _import_uvicorn()
+        self._late = _import_what_uvicorn_needs_later()
         self.forks.channel.send({"is": "hello", "pid": os.getpid(), "error": error, "packages": packages()})
         self._early = frozenset(sys.modules)
         self._count_modules()
@@ -62,8 +69,12 @@ class _Server:
 
     def _count_modules(self) -> None:
         """Before any fork: what a child counted itself it would no longer share."""
-        self.imported = len(sys.modules)
-        self.preloaded = frozenset(name.partition(".")[0] for name in sys.modules if name not in self._early)
+        self._imported = len(sys.modules)
+        self._preloaded = frozenset(name.partition(".")[0] for name in sys.modules if name not in self._early)
+
+    def ahead(self) -> Ahead:
+        """Return what a child finds imported already."""
+        return Ahead(self._imported, self._preloaded, self._preloaded | self._late)
 
     def _changed(self) -> list[str]:
         return self._spoiled or ([] if self._traces is None else self._traces.changed())
@@ -81,6 +92,20 @@ def _import_uvicorn() -> str | None:
         importlib.import_module(name)
     threads = outlasts_fork(threads=1)
     return None if threads is None else f"something that the interpreter imports when it starts {threads}"
+
+
+def _import_what_uvicorn_needs_later() -> frozenset[str]:
+    """Import what uvicorn imports after the app: its loop, protocols and lifespan. Return the names at the top level.
+
+    What is not installed it does without, too; what one of its settings keeps from being used does no harm.
+    """
+    before = set(sys.modules)
+    for name in _LATE:
+        try:
+            importlib.import_module(name)
+        except Exception:  # as uvicorn's own fall-backs, and a filter may make errors of warnings
+            continue
+    return frozenset(name.partition(".")[0] for name in sys.modules if name not in before)
 
 
 def packages() -> str:
@@ -102,7 +127,7 @@ def _be_worker(start: Start, server: _Server, work: Work) -> None:
     order = {**channel.receive(), "fds": start.sockets}
     os.environ.update(message["environ"])
     os.chdir(message["cwd"])
-    work(order, channel, Forked(start, channel, server.imported, server.preloaded))
+    work(order, channel, Forked(start, channel, server.ahead()))
 
 
 def end_with(target: Callable[[], None]) -> None:
