@@ -40,9 +40,10 @@ class _App:
 
 @dataclass(eq=False, slots=True)
 class _Parked:
-    """A checkpoint."""
+    """A checkpoint. ``line``: the last one that was run of the file; None: it is parked in front of it."""
 
     forker: Forker
+    line: int | None
     pid: int | None = None
 
 
@@ -108,7 +109,7 @@ class ForkEngine:
             case "parked":
                 sock = socket.socket(fileno=descriptors.popleft())
                 if run in app.importing:
-                    self._park(app, message["file"], sock)
+                    self._park(app, message["file"], message["line"], sock)
                 else:  # it may rest upon what was changed since
                     sock.close()
             case "unparked":
@@ -148,7 +149,9 @@ class ForkEngine:
 
     def _report(self, name: str, app: _App) -> AppReport:
         reason = app.unfit or self._homes.home(name).error
-        parked = tuple(CheckpointReport(file, one.pid) for file, one in app.checkpoints.parked if one.pid is not None)
+        parked = tuple(
+            CheckpointReport(file, one.pid, one.line) for file, one in app.checkpoints.parked if one.pid is not None
+        )
         return AppReport("fork" if reason is None else "spawn", reason, app.refused, parked)
 
     async def _fork(self, job: Job, app: _App, descriptors: list[int]) -> Forked | None:
@@ -181,10 +184,10 @@ class ForkEngine:
             home.renew(server)
         return None
 
-    def _park(self, app: _App, file: str, sock: socket.socket) -> None:
-        parked = _Parked(Forker(sock, self._homes.terms.exits, lambda line: None))
+    def _park(self, app: _App, file: str, line: int | None, sock: socket.socket) -> None:
+        parked = _Parked(Forker(sock, self._homes.terms.exits, lambda line: None), line)
         app.refused = None
-        self._retire(app.checkpoints.park(file, parked))
+        self._retire(app.checkpoints.park(file, parked, within=line is not None))
         task = asyncio.create_task(self._greet(app, parked))
         self._greetings.add(task)
         task.add_done_callback(self._greetings.discard)

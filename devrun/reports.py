@@ -9,10 +9,11 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class CheckpointReport:
-    """A process parked in front of ``file`` (as the app's interpreter named it)."""
+    """A process parked in front of ``file`` (as the app's interpreter named it), or after its ``line``."""
 
     file: str
     pid: int
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

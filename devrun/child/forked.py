@@ -63,9 +63,10 @@ class Forked:
         self._traces.note(files)
         self._channel.send({"is": "loaded", "files": files})
 
-    def park(self, path: str) -> bool:
-        """Park in front of this file if that is wanted; True in a process that goes on from there."""
-        return self._parking.before(path)
+    @property
+    def pauses(self) -> Parking:
+        """Where this process parks."""
+        return self._parking
 
     @contextlib.contextmanager
     def importing(self, loop: bool) -> Generator[None, None, None]:
@@ -83,6 +84,7 @@ class Forked:
         self._loop.renew()
         self._parking.wanted = frozenset(start.message["park"])
         self._order.update({**self._channel.receive(), "fds": self._order["fds"]})
+        self._loaded = self._traces.known(self._loaded)
         self._channel.send({"is": "loaded", "files": self._loaded})
 
     def _refuse_hidden(self) -> None:

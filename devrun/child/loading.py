@@ -14,14 +14,33 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import cache
+from importlib._bootstrap import _call_with_frames_removed as _call  # type: ignore[attr-defined]
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from typing import Any, Callable, Optional
+from types import ModuleType
+from typing import Any, Callable, Optional, Protocol
+
+from .halves import Halves, split
 
 SETTLED_SECONDS = 2.0
+_IMPORTLIB = "<frozen importlib._bootstrap_external>"
 Stamp = Optional[tuple[int, int, int]]
 LoadedFile = tuple[str, Stamp]
 Report = Callable[[list[LoadedFile]], None]
-Park = Callable[[str], bool]
+
+
+class Pauses(Protocol):
+    """Where a process may be parked in the middle of an import, so that another one goes on from there later."""
+
+    def before(self, path: str) -> bool:
+        """In front of a file. True: this process went on from there only now."""
+        ...
+
+    def opens(self, path: str) -> bool:
+        """Say whether to ask ``within`` for this file, which is about to be run."""
+        ...
+
+    def within(self, path: str, halves: Halves) -> None:
+        """Between the halves of a file; when a process goes on from there, the second one is the newest."""
 
 
 class Own:
@@ -60,6 +79,29 @@ def stamp(path: str) -> Stamp:
 class OwnLoader(SourceFileLoader):
     """Loads a source file without trusting or leaving byte code that could be stale."""
 
+    def __init__(self, name: str, path: str, pauses: Pauses | None = None) -> None:
+        super().__init__(name, path)
+        self._pauses = pauses
+
+    def exec_module(self, module: ModuleType) -> None:
+        halves = self._halves()
+        if halves is None or self._pauses is None:
+            SourceFileLoader.exec_module(self, module)
+            return
+        _call(exec, halves.first, module.__dict__)
+        self._pauses.within(self.path, halves)
+        # As a whole first: it is to complain as it would anywhere else.
+        _call(compile, halves.text, self.path, "exec", dont_inherit=True)
+        _call(exec, halves.second(), module.__dict__)
+
+    # Python leaves importlib's frames out of a traceback, and knows them by this name; this is one more of them.
+    exec_module.__code__ = exec_module.__code__.replace(co_filename=_IMPORTLIB)
+
+    def _halves(self) -> Halves | None:
+        if self._pauses is None or not self._pauses.opens(self.path):
+            return None
+        return split(self.get_data(self.path), self.path)
+
     def get_data(self, path: str) -> bytes:
         if path.endswith(".pyc") and not self._outlived(path):
             raise OSError("byte code too close to its source")  # SourceLoader then compiles the source
@@ -81,13 +123,13 @@ class OwnLoader(SourceFileLoader):
 class OwnFinder:
     """Finds what ``PathFinder`` finds; reports own files before they are read, and own names that were not found.
 
-    ``park`` is called before each own file; true means that this process went on from there only now.
+    ``pauses`` is asked before each own file.
     """
 
-    def __init__(self, own: Own, report: Report, park: Park | None = None) -> None:
+    def __init__(self, own: Own, report: Report, pauses: Pauses | None = None) -> None:
         self._own = own
         self._report = report
-        self._park = park
+        self._pauses = pauses
         self._absent: set[str] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
@@ -98,11 +140,11 @@ class OwnFinder:
         if spec.origin is None and spec.submodule_search_locations is not None:  # a namespace package
             self._report_absent("__init__", list(spec.submodule_search_locations))
         elif type(spec.loader) is SourceFileLoader and self._own(spec.loader.path):
-            if self._park is not None and self._park(spec.loader.path):
+            if self._pauses is not None and self._pauses.before(spec.loader.path):
                 PathFinder.invalidate_caches()
                 return self.find_spec(name, path, target)  # it may be found elsewhere by now
             self._report([(os.path.abspath(spec.loader.path), stamp(spec.loader.path))])
-            spec.loader = OwnLoader(spec.loader.name, spec.loader.path)
+            spec.loader = OwnLoader(spec.loader.name, spec.loader.path, self._pauses)
         return spec
 
     def _report_absent(self, name: str, folders: Sequence[str]) -> None:
@@ -129,7 +171,7 @@ def awaited(target: str) -> list[LoadedFile]:
     return [(path, stamp(path)) for path in (base + ".py", os.path.join(base, "__init__.py"), uvicorn)]
 
 
-def install(own: Own, report: Report, park: Park | None = None) -> None:
-    """From now on ``report`` hears of every own file that is imported, and ``park`` before it is looked at."""
+def install(own: Own, report: Report, pauses: Pauses | None = None) -> None:
+    """From now on ``report`` hears of every own file that is imported, and ``pauses`` before it is looked at."""
     at = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
-    sys.meta_path.insert(at, OwnFinder(own, report, park))
+    sys.meta_path.insert(at, OwnFinder(own, report, pauses))

@@ -1,4 +1,4 @@
-"""Checkpoints: processes parked in the middle of an import, just before a file that is being edited.
+"""Checkpoints: processes parked in the middle of an import, before a file that is being edited, or between its halves.
 
 Standard library only, Python 3.9 on.
 """
@@ -15,12 +15,13 @@ from typing import Callable
 from .chance import Chance
 from .channel import Channel
 from .forks import Forks, Start
+from .halves import Halves
 from .system import armed_timers, open_descriptors, outlasts_fork, own_children, shared_memory
 from .traces import Traces
 
 
 class Parking:
-    """Parks a copy of this process in front of each of the ``wanted`` files, once.
+    """Parks a copy of this process in front of each of the ``wanted`` files and between its halves, once.
 
     ``resumed`` is called in a process that goes on from a checkpoint, with the launcher's word, when it has its new
     descriptors. The numbers of the channel and of the listening sockets stay the same in all of them.
@@ -41,23 +42,40 @@ class Parking:
         self._roots = tuple(roots)
         self._resumed = resumed
         self._met: set[str] = set()
+        self._opened: dict[str, int] = {}
         self._chance = Chance()
         self._descriptors = set(open_descriptors())
         self._shared = shared_memory()
 
     def before(self, path: str) -> bool:
         """Park if this file is wanted. True in a process that goes on from there later."""
-        if not self.wanted:
-            return False
-        path = os.path.realpath(path)
+        path = os.path.realpath(path) if self.wanted else ""
         if path not in self.wanted or path in self._met:
             return False
         self._met.add(path)
+        return self._park_if_possible(path)
+
+    def opens(self, path: str) -> bool:
+        """Say whether to ask ``within`` for this file, which is about to be run."""
+        path = os.path.realpath(path) if self.wanted else ""
+        if path not in self.wanted or path in self._opened:
+            return False
+        self._opened[path] = self._traces.count
+        return True
+
+    def within(self, path: str, halves: Halves) -> None:
+        """Park between the halves of this file, unless its first half has brought nothing of the project's own."""
+        real = os.path.realpath(path)
+        if real in self.wanted and self._traces.count > self._opened[real]:
+            with self._traces.between(path, halves):
+                self._park_if_possible(real, halves.line)
+
+    def _park_if_possible(self, path: str, line: int | None = None) -> bool:
         obstacle = self._obstacle()
         if obstacle is not None:
             self._channel.send({"is": "unparked", "file": path, "reason": obstacle})
             return False
-        return self._park(path)
+        return self._park(path, line)
 
     def _obstacle(self) -> str | None:
         extra = {number: what for number, what in open_descriptors().items() if number not in self._descriptors}
@@ -67,7 +85,7 @@ class Parking:
             return "shares memory with others"
         return self._traces.obstacle or own_children() or armed_timers() or outlasts_fork(threads=1)
 
-    def _park(self, path: str) -> bool:
+    def _park(self, path: str, line: int | None) -> bool:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         self._chance.park()
@@ -77,7 +95,7 @@ class Parking:
         if pid:
             theirs.close()
             os.waitpid(pid, 0)
-            self._channel.send({"is": "parked", "file": path}, [ours.fileno()])
+            self._channel.send({"is": "parked", "file": path, "line": line}, [ours.fileno()])
             ours.close()
             return False
         ours.close()

@@ -11,13 +11,14 @@ import fnmatch
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from functools import lru_cache
 from importlib.util import source_from_cache
 from itertools import islice
 from types import FrameType
 from typing import Any, Callable, Optional
 
+from .halves import Halves
 from .loading import LoadedFile, Stamp, stamp
 
 _MOST_FOLDERS = 2000
@@ -52,6 +53,7 @@ class Traces:
         self._files: dict[str, Stamp] = {}
         self._folders: dict[str, Listing] = {}
         self._listening = False
+        self._half_run: tuple[str, Halves] | None = None
         self.obstacle: str | None = None
         """Why an import cannot go on from here later."""
         self.environ_changed: str | None = None
@@ -68,9 +70,27 @@ class Traces:
 
         sys.addaudithook(hook)
 
+    @property
+    def count(self) -> int:
+        """How many files the import rests upon so far."""
+        return len(self._files)
+
+    @contextlib.contextmanager
+    def between(self, path: str, halves: Halves) -> Generator[None, None, None]:
+        """Here, of this file only the first half has been run; the other one may change."""
+        self._half_run = (os.path.abspath(path), halves)
+        try:
+            yield
+        finally:
+            self._half_run = None
+
     def resume(self) -> None:
         """Go on after ``complete``, in a process that goes on with the import."""
         self._listening = True
+
+    def known(self, files: Iterable[LoadedFile]) -> list[LoadedFile]:
+        """Return these files as they were when they were last looked at."""
+        return [(path, self._files.get(path, found)) for path, found in files]
 
     def end(self) -> None:
         self._listening = False
@@ -96,9 +116,25 @@ class Traces:
 
     def changed(self) -> list[str]:
         """Return the paths that are no longer as they were; a few at most."""
-        found = [path for path, seen in self._files.items() if stamp(path) != seen]
+        found = [path for path, seen in list(self._files.items()) if not self._is_as_seen(path, seen)]
         found += [path for path in list(self._folders) if self._has_changed(path)]
         return found[:5]
+
+    def _is_as_seen(self, path: str, seen: Stamp) -> bool:
+        found = stamp(path)
+        if found == seen:
+            return True
+        if self._half_run is None or self._half_run[0] != path:
+            return False
+        try:
+            with open(path, "rb") as file:
+                source = file.read()
+        except OSError:
+            return False
+        if not self._half_run[1].take(source):
+            return False
+        self._files[path] = found
+        return True
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if self._listening:

@@ -96,7 +96,7 @@ def serve(order: dict[str, Any], channel: Any, sockets: list[socket.socket], for
         return setup_failure(unknown)
     # As `uvicorn module:app` does, and as late: a logging.py of the app's must not become uvicorn's.
     sys.path.insert(0, "")
-    loading.install(own, report, None if forked is None else forked.park)
+    loading.install(own, report, None if forked is None else forked.pauses)
     problem: BaseException | None = serving.run(order, channel, sockets, None if forked is None else forked.importing)
     if problem is None:
         return None

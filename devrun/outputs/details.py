@@ -14,7 +14,7 @@ from rich.text import Text
 
 from devrun.outputs.status import Details, Memory
 from devrun.outputs.text import one_line
-from devrun.reports import AppReport, ServerReport
+from devrun.reports import AppReport, CheckpointReport, ServerReport
 
 _INDENT = "  "
 _GLUE = "\xa0"
@@ -49,11 +49,17 @@ def _engines(told: Details, folder: str, width: int) -> Iterator[str]:
 
 def _facts(engine: AppReport, folder: str) -> Iterator[str]:
     yield engine.engine if engine.reason is None else f"{engine.engine}: {one_line(engine.reason)}"
-    parked = [f"{_relative(parked.file, folder)} (pid{_GLUE}{parked.pid})" for parked in engine.checkpoints]
+    parked = [_place(parked, folder) for parked in engine.checkpoints]
     if parked:
-        yield f"{_count(len(parked), 'checkpoint')}, before {', '.join(parked)}"
+        yield f"{_count(len(parked), 'checkpoint')}, {', '.join(parked)}"
     if engine.refused is not None:
         yield f"no {'more checkpoints' if parked else 'checkpoint'}: {one_line(engine.refused)}"
+
+
+def _place(parked: CheckpointReport, folder: str) -> str:
+    file = _relative(parked.file, folder)
+    where = f"before {file}" if parked.line is None else f"after {file}:{parked.line}"
+    return f"{where} (pid{_GLUE}{parked.pid})"
 
 
 def _heading(server: ServerReport) -> str:

@@ -118,8 +118,14 @@ def engine(stack: Stack, app: str = "api") -> dict[str, Any]:
 
 
 def parked(stack: Stack, app: str = "api") -> list[str]:
-    """The files in front of which a process is parked, in the order of the import; relative to the project."""
-    return [os.path.relpath(one["file"], stack.folder.resolve()) for one in engine(stack, app)["checkpoints"]]
+    """The files in front of which a process is parked, in the order of the import; relative to the project.
+
+    ``FILE:LINE`` for one that is parked after this line.
+    """
+    return [
+        os.path.relpath(one["file"], stack.folder.resolve()) + (f":{one['line']}" if one.get("line") else "")
+        for one in engine(stack, app)["checkpoints"]
+    ]
 
 
 def servers(stack: Stack) -> list[dict[str, Any]]:

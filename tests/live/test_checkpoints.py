@@ -78,6 +78,88 @@ def pids(stack: Stack) -> dict[str, int]:
     return {Path(one["file"]).stem: one["pid"] for one in engine(stack)["checkpoints"]}
 
 
+# --- between the halves of a file -------------------------------------------------------------------------------------
+
+
+def main_file(diary: Diary, *, imports: str = "import a, b", value: object = 0, more: str = "") -> str:
+    """An app that imports at its top and has its value below; ``more`` stands at its end."""
+    head = f"{diary.note('head')}{imports}\n{diary.note('rest')}VALUE = {value}"
+    return f"{answering('VALUE, a.VALUE, b.VALUE', head)}\n{more}\n"
+
+
+@pytest.fixture
+def halved(project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary) -> Stack:
+    """A running stack whose ``api.py`` imports ``a`` and ``b`` at its top."""
+    modules = {f"{name}.py": f"{diary.note(name)}\nVALUE = 0\n" for name in "ab"}
+    folder = project({"devrun.toml": config(env), "api.py": main_file(diary), **modules})
+    stack = up(folder)
+    stack.wait_ready()
+    return stack
+
+
+def saved(stack: Stack, diary: Diary, text: str, file: str = "api.py") -> tuple[str, list[str]]:
+    """Save a file; what is answered then, and what was executed for that."""
+    diary.clear()
+    (stack.folder / file).write_text(text)
+    stack.wait_line(r"^\[devrun\] ready api")
+    return stack.get("api").text, diary.lines()
+
+
+WHOLE = ["head", "a", "b", "rest"]
+
+
+def test_a_file_goes_on_behind_its_imports(halved: Stack, diary: Diary) -> None:
+    assert saved(halved, diary, main_file(diary, value=1)) == ("(1, 0, 0)", WHOLE)
+    assert [place.partition(":")[0] for place in parked(halved)] == ["api.py", "api.py"]
+    line = (halved.folder / "api.py").read_text().splitlines().index("import a, b") + 1
+    assert parked(halved)[-1] == f"api.py:{line}"
+    for value in range(2, 5):
+        assert saved(halved, diary, main_file(diary, value=value)) == (f"({value}, 0, 0)", ["rest"])
+    assert len(parked(halved)) == 2, "none is parked anew"
+
+
+def test_a_change_of_the_imports_or_in_front_of_them_is_run_anew(halved: Stack, diary: Diary) -> None:
+    saved(halved, diary, main_file(diary, value=1))
+    assert saved(halved, diary, main_file(diary, imports="import b, a", value=2)) == (
+        "(2, 0, 0)",
+        ["head", "b", "a", "rest"],
+    )
+    assert saved(halved, diary, main_file(diary, imports="import b, a", value=3)) == ("(3, 0, 0)", ["rest"])
+    assert saved(halved, diary, "# above\n" + main_file(diary, value=4)) == ("(4, 0, 0)", WHOLE)
+
+
+def test_a_change_of_what_was_imported_is_run_anew(halved: Stack, diary: Diary) -> None:
+    saved(halved, diary, main_file(diary, value=1))
+    text = f"{diary.note('a')}\nVALUE = 7\n"
+    assert saved(halved, diary, text, "a.py") == ("(1, 7, 0)", WHOLE)
+    assert saved(halved, diary, main_file(diary, value=2)) == ("(2, 7, 0)", ["rest"])
+
+
+def test_a_file_that_fails_further_down_and_is_mended(halved: Stack, diary: Diary) -> None:
+    saved(halved, diary, main_file(diary, value=1))
+    for broken, summary in (("1 / 0", "ZeroDivisionError"), ("x = (", "SyntaxError"), ("return", "SyntaxError")):
+        diary.clear()
+        (halved.folder / "api.py").write_text(main_file(diary, value=2, more=broken))
+        at = (halved.folder / "api.py").read_text().splitlines().index(broken) + 1
+        halved.wait_line(rf"^\[devrun\] broken api: api\.py:{at}: {summary}")
+        answer = halved.get("api", headers={"accept": "text/plain"})
+        assert answer.status_code == 503
+        places = [line.strip() for line in answer.text.splitlines() if line.strip().startswith("File ")]
+        assert len(places) == 1, "nothing but the user's own file"
+        assert saved(halved, diary, main_file(diary, value=3))[0] == "(3, 0, 0)"
+        assert diary.lines() == ["rest"]
+
+
+def test_what_is_imported_further_down_is_watched_and_may_be_edited(halved: Stack, diary: Diary) -> None:
+    (halved.folder / "late.py").write_text(f"{diary.note('late')}\nLATE = 1\n")
+    text = main_file(diary, more="import late\nVALUE += late.LATE")
+    assert saved(halved, diary, text) == ("(1, 0, 0)", [*WHOLE, "late"])
+    assert saved(halved, diary, f"{diary.note('late')}\nLATE = 5\n", "late.py") == ("(5, 0, 0)", ["rest", "late"])
+    assert saved(halved, diary, f"{diary.note('late')}\nLATE = 6\n", "late.py") == ("(6, 0, 0)", ["late"])
+    changed = main_file(diary, value=10, more="import late\nVALUE += late.LATE")
+    assert saved(halved, diary, changed) == ("(16, 0, 0)", ["rest", "late"])
+
+
 # --- where an import goes on ------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Which checkpoints are kept. A checkpoint is a text here: the file it is parked in front of, and which one it is."""
+"""Which checkpoints are kept. A checkpoint is a text here: the file it is parked at, and which one it is."""
 
 from __future__ import annotations
 
@@ -91,3 +91,30 @@ def test_a_snapshot_of_what_is_parked_does_not_change() -> None:
     before = checkpoints.parked
     checkpoints.clear()
     assert before == (("a", "a1"),)
+
+
+def test_one_in_front_of_a_file_and_one_within_stand_beside_each_other() -> None:
+    checkpoints = Checkpoints[str](3)
+    checkpoints.edit(["a", "b"])
+    checkpoints.park("a", "a1")
+    checkpoints.park("b", "b1")
+    assert checkpoints.park("a", "a2", within=True) == []
+    assert checkpoints.parked == (("a", "a1"), ("b", "b1"), ("a", "a2"))
+    assert checkpoints.park("a", "a3", within=True) == ["a2"]
+    assert parked(checkpoints) == ["a1", "b1", "a3"]
+    assert checkpoints.edit(["c", "d", "e"]) == ["a1", "b1", "a3"]
+
+
+def test_those_within_count_and_the_least_recently_edited_goes_first() -> None:
+    checkpoints = Checkpoints[str](2)
+    checkpoints.edit(["a"])
+    checkpoints.edit(["b"])
+    checkpoints.park("a", "a1")
+    checkpoints.park("b", "b1")
+    assert checkpoints.park("b", "b2", within=True) == ["a1"]
+    assert checkpoints.park("a", "a2", within=True) == ["a2"]
+    assert parked(checkpoints) == ["b1", "b2"]
+    one = Checkpoints[str](1)
+    one.edit(["a"])
+    one.park("a", "a1")
+    assert one.park("a", "a2", within=True) == ["a1"]

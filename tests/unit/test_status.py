@@ -66,7 +66,7 @@ DETAILS = Details(
             "fork",
             None,
             None,
-            (CheckpointReport("/home/me/shop/shop/a.py", 4713), CheckpointReport("/x.py", 4714)),
+            (CheckpointReport("/home/me/shop/shop/a.py", 4713), CheckpointReport("/x.py", 4714, 12)),
         ),
         "auth": AppReport("fork", None, "the import up to it starts a thread"),
         "web": AppReport("spawn", "a debugger is attached"),
@@ -197,7 +197,7 @@ def test_the_document_is_as_ever() -> None:
         "refused": None,
         "checkpoints": [],
     }
-    assert told["engines"]["queue"]["checkpoints"] == [{"file": "app.py", "pid": 4715}]
+    assert told["engines"]["queue"]["checkpoints"] == [{"file": "app.py", "pid": 4715, "line": None}]
     assert told["fork_servers"][0]["preloaded"] == ["fastapi", "fastapi.routing", "starlette", "fastapi.params"]
     assert told["memory"]["measure"] == "pss"
     assert told["memory"]["kinds"][0] == {"kind": "launcher", "processes": 1, "bytes": 23 * 2**20}
@@ -268,7 +268,7 @@ def test_details() -> None:
         "",
         "engines",
         "  api    fork",
-        "         2 checkpoints, before shop/a.py (pid 4713), /x.py (pid 4714)",
+        "         2 checkpoints, before shop/a.py (pid 4713), after /x.py:12 (pid 4714)",
         "  auth   fork",
         "         no checkpoint: the import up to it starts a thread",
         "  web    spawn: a debugger is attached",
