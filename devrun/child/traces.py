@@ -1,4 +1,4 @@
-"""What an import has rested upon so far: modules, data files, folders, and whether all that is still the same.
+"""What an import has rested upon so far: modules, data files, folders, looks, and whether all that is still the same.
 
 Own files come from ``loading``, data files and listings from audit events (https://docs.python.org/3/library/audit_events.html).
 Standard library only, Python 3.9 on.
@@ -20,6 +20,7 @@ from typing import Any, Callable, Optional
 
 from .halves import Halves
 from .loading import LoadedFile, Stamp, stamp
+from .looks import Heard, Look, hearing, look
 
 _MOST_FOLDERS = 2000
 _PACKAGES = frozenset(("site-packages", "dist-packages"))
@@ -52,6 +53,8 @@ class Traces:
         self._junk = _matcher(tuple(junk))
         self._files: dict[str, Stamp] = {}
         self._folders: dict[str, Listing] = {}
+        self._looks: dict[tuple[str, bool], Look] = {}
+        self._heard: list[Heard] = []
         self._listening = False
         self._half_run: tuple[str, Halves] | None = None
         self.obstacle: str | None = None
@@ -69,6 +72,7 @@ class Traces:
                 audit(event, args)
 
         sys.addaudithook(hook)
+        self._heard = hearing(self._look)
 
     @property
     def count(self) -> int:
@@ -94,6 +98,8 @@ class Traces:
 
     def end(self) -> None:
         self._listening = False
+        for one in self._heard:
+            one.remove()
 
     def note(self, files: Iterable[LoadedFile]) -> None:
         """These own files are about to be read, or were not there."""
@@ -118,7 +124,8 @@ class Traces:
         """Return the paths that are no longer as they were; a few at most."""
         found = [path for path, seen in list(self._files.items()) if not self._is_as_seen(path, seen)]
         found += [path for path in list(self._folders) if self._has_changed(path)]
-        return found[:5]
+        found += [path for (path, itself), seen in self._looks.items() if look(path, itself) != seen]
+        return list(dict.fromkeys(found))[:5]
 
     def _is_as_seen(self, path: str, seen: Stamp) -> bool:
         found = stamp(path)
@@ -135,6 +142,15 @@ class Traces:
             return False
         self._files[path] = found
         return True
+
+    def _look(self, target: Any, itself: bool) -> None:
+        if self._listening:
+            self._listening = False  # what is done here asks for the working directory
+            with contextlib.suppress(Exception):
+                path = os.path.abspath(os.fsdecode(target))
+                if not path.startswith(_SPECIAL) and self._own(path) and (path, itself) not in self._looks:
+                    self._looks[path, itself] = look(path, itself)
+            self._listening = True
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if self._listening:

@@ -22,14 +22,7 @@ HISTORIES: Mapping[str, History] = {**IMPORTS, **FILES, **DATA, **PROCESS, **OUT
 ENGINE = os.environ.get("RELOAD_ENGINE")
 """``fork`` or ``spawn``; the default of the project when it is not set."""
 
-LOOKED_AT = "a file that was only looked at (os.stat) is not noticed by a checkpoint"
-GAPS = {
-    "the size of a file": LOOKED_AT,
-    "a file with the name of rubbish": LOOKED_AT,
-    "a file outside that is there or not": LOOKED_AT,
-    "a file that is there or not, not watched": LOOKED_AT,
-    "data that C code reads": "no audit event tells of it",
-}
+GAPS = {"data that C code reads": "no audit event tells of it"}
 """What the fork engine does not hold yet, and why."""
 FORKS = sys.platform == "linux" and ENGINE != "spawn"
 PATIENCE_FOR_GAPS = 2.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import pickle
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -411,3 +412,108 @@ def test_a_package_that_changes_it_while_it_is_imported(traces: Traces, folder: 
     traces.end()
     assert before is None
     assert traces.environ_changed == "DEVRUN_TEST_A"
+
+
+# --- what is only looked at -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        "os.path.exists(path)",
+        "os.path.isfile(path)",
+        "os.path.getmtime(path) if os.path.exists(path) else 0",
+        "pathlib.Path(path).is_file()",
+        "os.access(path, os.R_OK)",
+        "os.path.exists(os.fsencode(path))",
+    ],
+)
+def test_a_file_that_is_looked_at(traces: Traces, folder: Path, ask: str) -> None:
+    run(folder, "import os, pathlib")
+    file = folder / "flag"
+    source = f"import os, pathlib\npath = {str(file)!r}\n{ask}"
+    traces.begin()
+    run(folder, source)
+    traces.end()
+    assert changed(traces) == []
+    file.write_text("1")
+    assert changed(traces) == ["flag"]
+
+
+def test_the_size_of_a_file_that_is_looked_at(traces: Traces, folder: Path) -> None:
+    (folder / "data").write_text("1")
+    traces.begin()
+    os.path.getsize(folder / "data")
+    traces.end()
+    assert changed(traces) == []
+    (folder / "data").write_text("12")
+    assert changed(traces) == ["data"]
+
+
+def test_of_a_folder_only_that_it_is_one(traces: Traces, folder: Path) -> None:
+    (folder / "data").mkdir()
+    traces.begin()
+    os.path.isdir(folder / "data")
+    traces.end()
+    (folder / "data/new").touch()
+    assert changed(traces) == []
+    shutil.rmtree(folder / "data")
+    assert changed(traces) == ["data"]
+
+
+def test_a_resolved_path_is_as_it_was_until_a_link_points_elsewhere(traces: Traces, folder: Path) -> None:
+    for name in ("one", "two"):
+        (folder / name).write_text(name)
+    (folder / "link").symlink_to("one")
+    traces.begin()
+    assert os.path.realpath(folder / "link") == str(folder / "one")
+    traces.end()
+    (folder / "one").write_text("other")
+    assert changed(traces) == []
+    (folder / "link").unlink()
+    (folder / "link").symlink_to("two")
+    assert changed(traces) == ["link"]
+
+
+def test_looks_of_others_do_not_count(traces: Traces, folder: Path, tmp_path: Path) -> None:
+    with open(folder / "open", "w") as file:
+        traces.begin()
+        os.path.exists(tmp_path / "elsewhere")
+        os.path.exists("/proc/self/status")
+        os.stat(file.fileno())
+        with contextlib.suppress(ValueError):
+            os.stat("a\0b")
+        traces.end()
+    os.path.exists(folder / "later")
+    for name in ("elsewhere", "own/later", "own/open"):
+        (tmp_path / name).touch()
+    assert changed(traces) == []
+
+
+def test_the_functions_are_as_good_as_before(traces: Traces, folder: Path) -> None:
+    before = {name: getattr(os, name) for name in ("stat", "lstat", "access")}
+    abilities = {name: before["stat"] in getattr(os, name) for name in ("supports_fd", "supports_dir_fd")}
+    traces.begin()
+    try:
+        kept = type("Kept", (), {"stat": os.stat})()
+        assert kept.stat(folder) == before["stat"](folder), "it does not become a method"
+        assert {name: os.stat in getattr(os, name) for name in abilities} == abilities
+        assert os.stat.__name__ == "stat"
+        assert pickle.loads(pickle.dumps(os.stat)) is before["stat"]
+        with os.scandir(folder.parent) as entries:
+            assert [entry.name for entry in entries if os.stat(entry).st_mode == before["stat"](folder).st_mode] == [
+                "own"
+            ]
+    finally:
+        traces.end()
+    assert {name: getattr(os, name) for name in before} == before
+    assert kept.stat(folder) == before["stat"](folder)
+
+
+def test_somebody_else_has_replaced_them_meanwhile(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> None:
+    traces.begin()
+    mine = os.stat
+    monkeypatch.setattr(os, "stat", lambda path: mine(path))
+    theirs = os.stat
+    traces.end()
+    assert os.stat is theirs

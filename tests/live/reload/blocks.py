@@ -320,10 +320,7 @@ KINDS: dict[str, tuple[int, Callable[[Site], str]]] = {
 UNSAFE: dict[str, tuple[int, Callable[[Site], str]]] = {"thread": (1, _thread), "stream": (1, _stream)}
 """Kinds that forbid a fork after them: kept apart, or there would be few forks."""
 
-GAPS = frozenset({"size"})
-"""Kinds that a checkpoint does not notice yet: nothing is opened or listed. Not drawn until it does."""
-
-_BAG = [name for name, (weight, _) in KINDS.items() if name not in GAPS for _ in range(weight)]
+_BAG = [name for name, (weight, _) in KINDS.items() for _ in range(weight)]
 
 
 def draw_block(site: Site, *, unsafe: bool = False) -> str:
