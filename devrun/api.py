@@ -13,19 +13,19 @@ from devrun.control.desk import Desk
 from devrun.control.server import serving
 from devrun.descriptors import raise_descriptor_limit
 from devrun.engine import Engine, Groups, Recipe, Surroundings
-from devrun.envfiles import EnvFiles
-from devrun.events import RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned, Wrote
+from devrun.events import RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned
 from devrun.forker import Exits
 from devrun.forking import ForkEngine
 from devrun.forkserver import Terms
 from devrun.guarding import guarded
 from devrun.homes import Homes
-from devrun.lock import State, open_state
+from devrun.lock import open_state
 from devrun.logs import Logs
 from devrun.plan import Plan
-from devrun.planning import env_file_variables, environment
+from devrun.planning import environment
 from devrun.probe import until_healthy
 from devrun.project import Project, last_ports, remember_ports
+from devrun.publishing import Publisher
 from devrun.reports import EngineReport
 from devrun.sockets import Listeners, bind
 from devrun.spawn import Workers
@@ -88,24 +88,21 @@ class Stack:
             self._supervisor.tell(StackStarting(self.plan.name, tuple(self.plan.apps)))
             for note in listeners.notes:
                 self._supervisor.tell(Warned(note))
-            env_files = EnvFiles(state)
+            publisher = Publisher(self.plan, state, self._supervisor.tell)
             try:
                 async with serving(self._project.state_dir, self._desk.answer, self._warn):
-                    self._publish(state, env_files, listeners)
+                    self._publish(publisher, listeners)
                     code = await self._supervise(listeners, nofile)
             finally:
-                env_files.remove()
-                state.clear()
+                publisher.close()
         self._supervisor.tell(StackDown())
         return code
 
-    def _publish(self, state: State, env_files: EnvFiles, listeners: Listeners) -> None:
-        """Write down where everything is, before anything starts."""
+    def _publish(self, publisher: Publisher, listeners: Listeners) -> None:
+        """Write down where everything is, before anything starts, and keep that up to date from then on."""
         endpoints = listeners.endpoints
-        state.save(stack=self.plan.stack, name=self.plan.name, endpoints=endpoints.values())
-        files = [(file, env_file_variables(self.plan, file, endpoints)) for file in self.plan.env_files]
-        for path in env_files.install(files):
-            self._supervisor.tell(Wrote(path))
+        publisher.publish(endpoints)
+        self._supervisor.show(publisher)
         sticky = {name: endpoints[name].port for name, app in self.plan.apps.items() if app.port == "sticky"}
         if sticky:
             remember_ports(self._project, sticky)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devrun.errors import DevrunError, FileError
@@ -15,6 +15,17 @@ from devrun.lock import State, restore
 from devrun.outputs import writer
 from devrun.outputs.statefile import EnvFileRecord
 from devrun.plan import EnvFilePlan
+
+Wanted = tuple[EnvFilePlan, Mapping[str, str]]
+"""An env file and its variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """``written``: the files that got a new block, relative to the project. ``complaints``: what failed, and why."""
+
+    written: tuple[str, ...]
+    complaints: tuple[str, ...]
 
 
 class EnvFiles:
@@ -25,32 +36,54 @@ class EnvFiles:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def install(self, files: Iterable[tuple[EnvFilePlan, Mapping[str, str]]]) -> list[str]:
+    def install(self, files: Iterable[Wanted]) -> list[str]:
         """Put the block into every file; the paths, relative to the project, of those that changed.
 
         Entries for one and the same file are merged. When one file fails, those before it are restored and the error
         (a ``DevrunError``) is raised. ``State.save`` must come first.
         """
         wanted = _merged(files)
-        # A file that could not be removed last time is still devrun's own.
-        own = {file.path for file in self._state.env_files if file.created}
+        before = self._state.env_files
         done: list[EnvFileRecord] = []
         written: list[str] = []
         try:
             # Written down first: a kill between any two of these lines can then be repaired.
-            self._state.touch(
-                EnvFileRecord(f.path, f.path in own or not os.path.lexists(f.path), f.keep) for f, _ in wanted
-            )
+            self._state.touch(self._record(file, writer.look(file.path)) for file, _ in wanted)
             for file, variables in wanted:
-                installed = writer.install_block(file.path, variables)
-                done.append(EnvFileRecord(file.path, file.path in own or installed.created, file.keep))
-                if installed.wrote:
-                    written.append(os.path.relpath(file.path, self._state.project.folder))
+                record, wrote = self._put(file, variables)
+                done.append(record)
+                written += wrote
             self._state.touch(done)
         except DevrunError:
-            self._forget({file.path for file, _ in wanted}, restore(done)[0])
+            self._state.env_files = before
+            self._forget(done, restore(done)[0])
             raise
         return written
+
+    def follow(self, files: Iterable[Wanted]) -> Followed:
+        """Make the files of a running stack these, with these variables; a file that needs no change is not touched.
+
+        Files that are no longer among them are restored, unless they keep their block. What fails is told and leaves
+        the others alone: the file stays as it was, and is tried again by the next call, and at the end. Raises
+        ``FileError`` when that cannot be written down.
+        """
+        wanted = _merged(files)
+        staying = {_real(file) for file, _ in wanted}
+        gone = [file for file in self._state.env_files if file.path not in staying]
+        owed, failed = restore(file for file in gone if not file.keep)
+        self._forget(gone, owed)
+        self._state.touch(())
+        written: list[str] = []
+        complaints = list(failed)
+        for file, variables in wanted:
+            try:
+                self._state.touch([self._record(file, writer.look(file.path))])
+                record, wrote = self._put(file, variables)
+                self._state.touch([record])
+                written += wrote
+            except DevrunError as error:
+                complaints.append(error.message)
+        return Followed(tuple(written), tuple(complaints))
 
     def remove(self) -> None:
         """Take the block out of every file that does not keep it. Calling it again is safe.
@@ -59,18 +92,35 @@ class EnvFiles:
         """
         files = self._state.env_files
         owed, complaints = restore(file for file in files if not file.keep)
-        self._forget({file.path for file in files}, owed)
+        self._forget(files, owed)
         if complaints:
             raise FileError("\n".join(complaints), hint="the next devrun command in this project tries again")
 
-    def _forget(self, paths: set[Path], owed: tuple[EnvFileRecord, ...]) -> None:
+    def _put(self, file: EnvFilePlan, variables: Mapping[str, str]) -> tuple[EnvFileRecord, list[str]]:
+        installed = writer.install_block(file.path, variables)
+        shown = [os.path.relpath(file.path, self._state.project.folder)] if installed.wrote else []
+        return self._record(file, installed.found), shown
+
+    def _record(self, file: EnvFilePlan, found: writer.Found) -> EnvFileRecord:
+        """A file that is there without a block is the user's, even in the place of one that devrun had made."""
+        real = _real(file)
+        made = any(known.created for known in self._state.env_files if known.path == real)
+        return EnvFileRecord(real, found == "nothing" or (found == "block" and made), file.keep)
+
+    def _forget(self, files: Iterable[EnvFileRecord], owed: tuple[EnvFileRecord, ...]) -> None:
+        paths = {file.path for file in files}
         self._state.env_files = (*(file for file in self._state.env_files if file.path not in paths), *owed)
 
 
-def _merged(files: Iterable[tuple[EnvFilePlan, Mapping[str, str]]]) -> list[tuple[EnvFilePlan, dict[str, str]]]:
-    merged: dict[str, tuple[EnvFilePlan, dict[str, str]]] = {}
+def _real(file: EnvFilePlan) -> Path:
+    """The file itself is written down: a link may lead elsewhere when the time comes to take the block out."""
+    return Path(os.path.realpath(file.path))
+
+
+def _merged(files: Iterable[Wanted]) -> list[Wanted]:
+    merged: dict[Path, Wanted] = {}
     for file, variables in files:
-        first, before = merged.get(os.path.realpath(file.path), (file, {}))
+        first, before = merged.get(_real(file), (file, {}))
         keep = first.keep or file.keep
-        merged[os.path.realpath(file.path)] = (replace(first, keep=keep), {**before, **variables})
+        merged[_real(file)] = (replace(first, keep=keep), {**before, **variables})
     return list(merged.values())

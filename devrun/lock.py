@@ -50,12 +50,19 @@ class State:
         )
         self._write(self._record)
 
+    def move(self, endpoints: Iterable[Endpoint]) -> None:
+        """Write down that the running stack is to be reached here from now on. Raises ``FileError``."""
+        if self._record is None:
+            raise RuntimeError("a stack that was not saved cannot move")
+        self._record = replace(self._record, endpoints=tuple(endpoints))
+        self._write(self._record)
+
     def touch(self, files: Iterable[EnvFileRecord]) -> None:
         """Write down that these env files are (about to be) changed, besides those that already were."""
         if self._record is None:
             raise RuntimeError("the stack must be saved before its env files are touched")
-        new = {file.path: file for file in files}
-        self.env_files = (*(file for file in self.env_files if file.path not in new), *new.values())
+        known = {file.path: file for file in self.env_files}
+        self.env_files = tuple({**known, **{file.path: file for file in files}}.values())
         self._write(self._record)
 
     def clear(self) -> None:

@@ -65,12 +65,16 @@ class Supervisor:
 
     def __init__(self, clock: Clock, sinks: Sequence[Sink]) -> None:
         self._clock = clock
-        self._sinks = sinks
+        self._sinks = list(sinks)
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
 
     def post(self, event: Event) -> None:
         """Put an event on the queue. To be called in the loop's thread."""
         self._queue.put_nowait(event)
+
+    def show(self, sink: Sink) -> None:
+        """Show the stack to one more view, from the next snapshot on."""
+        self._sinks.append(sink)
 
     def tell(self, notice: Notice) -> None:
         """Tell every view, outside of any event."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from devrun.errors import FileError
 from devrun.outputs import envfile
@@ -21,12 +22,15 @@ from devrun.outputs import envfile
 _TRIES = 20
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
+Found = Literal["nothing", "file", "block"]
+"""What is at a path: no file, a file without the managed block, a file with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """``created``: there was no file before. ``wrote``: the file did not yet hold exactly this block."""
+    """``found``: what was there before. ``wrote``: the file did not yet hold exactly this block."""
 
-    created: bool
+    found: Found
     wrote: bool
 
 
@@ -73,15 +77,26 @@ def update(path: Path, change: Callable[[bytes | None], bytes | None], *, mode: 
 def install_block(path: Path, variables: Mapping[str, str]) -> Installed:
     """Put the managed block into the file, which is made if there is none. Raises ``DevrunError``."""
     block = envfile.render(variables)
-    absent = False
+    found: Found = "nothing"
 
     def change(content: bytes | None) -> bytes:
-        nonlocal absent
-        absent = content is None
+        nonlocal found
+        found = _found(content)
         return envfile.put(content or b"", block)
 
     wrote = update(path, change)
-    return Installed(created=absent, wrote=wrote)
+    return Installed(found, wrote)
+
+
+def look(path: Path) -> Found:
+    """Tell what is there; a file that cannot be read holds no block that could be told."""
+    try:
+        seen = _look(Path(os.path.realpath(path)))
+    except (FileError, OSError):
+        return "file"
+    if seen is None and os.path.lexists(path):
+        return "file"
+    return _found(seen.content if seen else None)
 
 
 def remove_block(path: Path, created: bool) -> bool:
@@ -113,6 +128,12 @@ def shown(path: Path | str) -> str:
     """A path or name for a message: on one line and printable, whatever is in it."""
     text = str(path)
     return text if text.isprintable() else repr(text)
+
+
+def _found(content: bytes | None) -> Found:
+    if content is None:
+        return "nothing"
+    return "block" if envfile.holds(content) else "file"
 
 
 def _look(real: Path) -> _Seen | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devrun.envfiles import EnvFiles
+from devrun.envfiles import EnvFiles, Followed
 from devrun.errors import DevrunError, FileError
 from devrun.lock import State, open_state, repair
 from devrun.outputs import envfile
@@ -143,6 +143,99 @@ def test_the_stack_must_be_written_down_first(shop: Project) -> None:
     with open_state(shop) as state, pytest.raises(RuntimeError):
         EnvFiles(state).install([(plan(shop.folder / ".env"), VARIABLES)])
     assert os.listdir(shop.folder) == [".devrun"]
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
+def test_only_the_files_whose_content_changes_are_touched(state: State, shop: Project) -> None:
+    first, second = shop.folder / "first", shop.folder / "second"
+    env = EnvFiles(state)
+    env.install([(plan(first), {"API_PORT": "1"}), (plan(second), {"WEB_PORT": "2"})])
+    before = {path: stamp(path) for path in (first, second, shop.state_file)}
+    assert env.follow([(plan(first), {"API_PORT": "1"}), (plan(second), {"WEB_PORT": "2"})]) == Followed((), ())
+    assert {path: stamp(path) for path in before} == before
+    assert env.follow([(plan(first), {"API_PORT": "1"}), (plan(second), {"WEB_PORT": "3"})]) == Followed(
+        ("second",), ()
+    )
+    assert stamp(first) == before[first] and second.read_bytes() == envfile.render({"WEB_PORT": "3"})
+
+
+def test_files_come_and_go_while_the_stack_is_up(state: State, shop: Project) -> None:
+    old, new, made = (shop.folder / name for name in ("old", "new", "made"))
+    old.write_bytes(b"A=1")
+    new.write_bytes(b"B=2")
+    env = EnvFiles(state)
+    env.install([(plan(old), VARIABLES), (plan(made), VARIABLES)])
+    assert env.follow([(plan(new), VARIABLES)]) == Followed(("new",), ())
+    assert (old.read_bytes(), new.read_bytes(), made.exists()) == (b"A=1", BLOCK + b"B=2", False)
+    assert {file.path for file in state.env_files} == {new}
+    assert str(new) in shop.state_file.read_text() and str(old) not in shop.state_file.read_text()
+    assert env.follow([]) == Followed((), ())
+    assert new.read_bytes() == b"B=2"
+    assert "env_files = []" in shop.state_file.read_text()
+
+
+def test_a_file_that_keeps_its_block_keeps_it_when_it_leaves(state: State, shop: Project) -> None:
+    path = shop.folder / ".env"
+    env = EnvFiles(state)
+    env.install([(plan(path, keep=True), VARIABLES)])
+    env.follow([])
+    assert path.read_bytes() == BLOCK
+    env.follow([(plan(path), VARIABLES)])
+    env.remove()
+    assert b"API_URL" not in path.read_bytes()
+
+
+def test_what_fails_while_the_stack_is_up_is_told_and_tried_again(state: State, shop: Project) -> None:
+    bad, good = shop.folder / "bad", shop.folder / "good"
+    env = EnvFiles(state)
+    env.install([(plan(bad), VARIABLES)])
+    bad.chmod(0o444)
+    followed = env.follow([(plan(bad), {"API_PORT": "2"}), (plan(good), {"API_PORT": "2"})])
+    assert followed.written == ("good",) and "bad: it is read-only" in followed.complaints[0]
+    assert (bad.read_bytes(), good.read_bytes()) == (BLOCK, envfile.render({"API_PORT": "2"}))
+    followed = env.follow([(plan(good), {"API_PORT": "$x"})])
+    assert [name in text for name, text in zip(("bad", "API_PORT"), followed.complaints, strict=True)] == [True, True]
+    assert (bad.read_bytes(), good.read_bytes()) == (BLOCK, envfile.render({"API_PORT": "2"}))
+    bad.chmod(0o644)
+    assert env.follow([(plan(good), {"API_PORT": "2"})]) == Followed((), ())
+    assert not bad.exists()
+    env.remove()
+    assert not good.exists()
+
+
+def test_what_the_user_makes_in_the_place_of_devruns_file_is_the_users(state: State, shop: Project) -> None:
+    path = shop.folder / ".env"
+    env = EnvFiles(state)
+    env.install([(plan(path), {"API_PORT": "1"})])
+    path.write_bytes(b"")
+    assert env.follow([(plan(path), {"API_PORT": "2"})]).written == (".env",)
+    env.remove()
+    assert path.read_bytes() == b""
+    env.install([(plan(path), {"API_PORT": "1"})])
+    path.unlink()
+    env.follow([(plan(path), {"API_PORT": "2"})])
+    env.remove()
+    assert not path.exists()
+
+
+def test_a_link_that_is_put_elsewhere_while_the_stack_is_up(state: State, shop: Project) -> None:
+    link, one, two = (shop.folder / name for name in (".env", "one", "two"))
+    one.write_bytes(b"A=1")
+    two.write_bytes(b"B=2")
+    link.symlink_to("one")
+    env = EnvFiles(state)
+    env.install([(plan(link), VARIABLES)])
+    link.unlink()
+    link.symlink_to("two")
+    assert env.follow([(plan(link), VARIABLES)]).written == (".env",)
+    assert (one.read_bytes(), two.read_bytes()) == (b"A=1", BLOCK + b"B=2")
+    link.unlink()
+    env.remove()
+    assert (one.read_bytes(), two.read_bytes()) == (b"A=1", b"B=2")
 
 
 # A launcher that goes up and down without pause is killed at a random moment, the user edits, the next command repairs.

@@ -33,7 +33,7 @@ def test_a_full_disk_loses_nothing(small_disk: Path) -> None:
 
 def test_a_file_that_devrun_made_goes_even_on_a_full_disk(small_disk: Path) -> None:
     path = small_disk / ".env"
-    assert writer.install_block(path, {"API_PORT": "41507"}).created
+    assert writer.install_block(path, {"API_PORT": "41507"}).found == "nothing"
     (small_disk / "junk").write_bytes(bytes(32768 - 4096))
     assert writer.remove_block(path, created=True)
     assert not path.exists()

@@ -75,7 +75,7 @@ def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
     target.write_bytes(b"A=1")
     link = tmp_path / ".env"
     link.symlink_to("real/env")
-    assert not writer.install_block(link, VARIABLES).created
+    assert writer.install_block(link, VARIABLES).found == "file"
     assert link.is_symlink() and target.read_bytes() == BLOCK + b"A=1"
     assert writer.remove_block(link, created=False)
     assert link.is_symlink() and target.read_bytes() == b"A=1"
@@ -95,19 +95,19 @@ def test_the_file_is_byte_for_byte_what_it_was(content: bytes | None, twice: boo
         if content is not None:
             path.write_bytes(content)
         installed = writer.install_block(path, VARIABLES)
-        assert installed == writer.Installed(created=content is None, wrote=True)
+        assert installed == writer.Installed("nothing" if content is None else "file", wrote=True)
         assert BLOCK in path.read_bytes()
         if twice:
-            assert not writer.install_block(path, VARIABLES).wrote
-        assert writer.remove_block(path, installed.created)
+            assert writer.install_block(path, VARIABLES) == writer.Installed("block", wrote=False)
+        assert writer.remove_block(path, content is None)
         assert (path.read_bytes() if path.exists() else None) == content
-        assert not writer.remove_block(path, installed.created)
+        assert not writer.remove_block(path, content is None)
         assert names(Path(folder)) == ([] if content is None else [".env"])
 
 
 def test_a_file_that_devrun_made_stays_once_something_else_is_in_it(tmp_path: Path) -> None:
     path = tmp_path / ".env"
-    assert writer.install_block(path, VARIABLES).created
+    assert writer.install_block(path, VARIABLES).found == "nothing"
     path.write_bytes(b"ABOVE=1\n" + path.read_bytes() + b"BELOW=2")
     assert writer.remove_block(path, created=True)
     assert path.read_bytes() == b"ABOVE=1\nBELOW=2"
