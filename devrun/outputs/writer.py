@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import stat
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 from devrun.errors import FileError
-from devrun.outputs import envfile
+from devrun.outputs import envfile, swap
+from devrun.outputs.swap import Seen
 
 _TRIES = 20
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 Found = Literal["nothing", "file", "block"]
 """What is at a path: no file, a file without the managed block, a file with it."""
@@ -32,16 +31,6 @@ class Installed:
 
     found: Found
     wrote: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A file as it was read."""
-
-    content: bytes
-    inode: int
-    mode: int
-    owner: tuple[int, int]
 
 
 def write(path: Path, content: bytes, *, mode: int = 0o644) -> bool:
@@ -61,14 +50,15 @@ def update(path: Path, change: Callable[[bytes | None], bytes | None], *, mode: 
     try:
         for _ in range(_TRIES):
             real = Path(os.path.realpath(path))
-            seen = _look(real)
-            before = seen.content if seen else None
-            after = change(before)
-            if after == before:
-                return False
-            _check_writable(path, seen)
-            if _swap(real, seen, after, mode):
-                return True
+            with swap.alone(real.parent):
+                seen = _look(real)
+                before = seen.content if seen else None
+                after = change(before)
+                if after == before:
+                    return False
+                _check_writable(path, seen)
+                if _swap(real, seen, after, mode):
+                    return True
     except OSError as error:
         raise FileError(f"cannot write {shown(path)}: {_reason(path, error)}") from error
     raise FileError(f"cannot write {shown(path)}: another program keeps changing it")
@@ -136,42 +126,26 @@ def _found(content: bytes | None) -> Found:
     return "block" if envfile.holds(content) else "file"
 
 
-def _look(real: Path) -> _Seen | None:
-    """The file as it is; None: there is no regular file, so nothing of ours either."""
+def _look(real: Path) -> Seen | None:
     try:
-        if not stat.S_ISREG(os.stat(real).st_mode):
-            return None
-        with real.open("rb") as file:
-            status = os.fstat(file.fileno())
-            content = file.read()
+        return swap.look(real)
     except PermissionError as error:
         raise FileError(f"cannot read {shown(real)}: permission denied") from error
-    except OSError as error:
-        if error.errno in _ABSENT:
-            return None
-        raise
-    return _Seen(content, status.st_ino, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
 
 
-def _swap(real: Path, seen: _Seen | None, content: bytes | None, mode: int) -> bool:
+def _swap(real: Path, seen: Seen | None, content: bytes | None, mode: int) -> bool:
     """Replace what was seen; False: it is not what is there any more."""
-    if content is None:
-        if _look(real) != seen:
-            return False
-        real.unlink(missing_ok=True)
-        return True
     temp = real.with_name(_temp_prefix(real) + secrets.token_hex(4))
     try:
+        if content is None:
+            return seen is None or swap.remove(real, temp, seen)
         _fill(temp, seen, content, mode)
-        # An editor may have saved since; what it saved must not be lost.
-        if _look(real) != seen:
-            return False
-        return _rename(temp, real)
+        return swap.create(temp, real) if seen is None else swap.replace(temp, real, seen)
     finally:
         temp.unlink(missing_ok=True)
 
 
-def _fill(temp: Path, seen: _Seen | None, content: bytes, mode: int) -> None:
+def _fill(temp: Path, seen: Seen | None, content: bytes, mode: int) -> None:
     # Closed to others until it has the mode of the file it stands for, which may hold secrets.
     fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode if seen is None else 0o600)
     with open(fd, "wb") as file:
@@ -182,7 +156,7 @@ def _fill(temp: Path, seen: _Seen | None, content: bytes, mode: int) -> None:
         os.fsync(fd)
 
 
-def _adopt(fd: int, seen: _Seen, temp: Path) -> None:
+def _adopt(fd: int, seen: Seen, temp: Path) -> None:
     status = os.fstat(fd)
     if (status.st_uid, status.st_gid) != seen.owner:
         try:
@@ -195,16 +169,7 @@ def _adopt(fd: int, seen: _Seen, temp: Path) -> None:
     os.fchmod(fd, seen.mode)
 
 
-def _rename(temp: Path, real: Path) -> bool:
-    try:
-        os.replace(temp, real)
-    except FileNotFoundError:
-        # Swept away by another project that generates the same file and is being repaired.
-        return False
-    return True
-
-
-def _check_writable(path: Path, seen: _Seen | None) -> None:
+def _check_writable(path: Path, seen: Seen | None) -> None:
     if seen is not None:
         # A rename needs no permission on the file itself, and root needs none at all: the mode says what is wanted.
         if not seen.mode & 0o222:

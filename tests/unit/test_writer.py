@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devrun.errors import FileError
-from devrun.outputs import envfile, writer
+from devrun.outputs import envfile, swap, writer
 
 VARIABLES = {"API_URL": "http://127.0.0.1:41507"}
 BLOCK = envfile.render(VARIABLES)
@@ -194,7 +194,11 @@ def test_a_temporary_file_that_is_swept_away_is_written_again(tmp_path: Path) ->
     writer.sweep(path)
     assert names(tmp_path) == [".devrun-notes", ".env"]
     writer.sweep(tmp_path / "gone" / ".env")
-    assert not writer._rename(leftover, path)  # pyright: ignore[reportPrivateUsage]
+    seen = swap.look(path)
+    assert seen is not None and not swap.replace(leftover, path, seen)
+    path.rename(tmp_path / "kept")
+    assert not swap.create(leftover, path)
+    (tmp_path / "kept").rename(path)
     assert path.read_bytes() == b"A=1"
 
 
