@@ -107,6 +107,7 @@ def test_who_writes_into_the_old_file_is_waited_for(
     def write() -> None:
         file = os.open(path, os.O_WRONLY | flags)
         opened.set()
+        threading.Event().wait(0.05)  # it takes its time: without a lease the file would be gone by now
         os.write(file, b"B=2\n")
         os.close(file)
 
