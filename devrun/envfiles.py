@@ -48,7 +48,7 @@ class EnvFiles:
         written: list[str] = []
         try:
             # Written down first: a kill between any two of these lines can then be repaired.
-            self._state.touch(self._record(file, writer.look(file.path)) for file, _ in wanted)
+            self._state.touch([self._look(file) for file, _ in wanted])
             for file, variables in wanted:
                 record, wrote = self._put(file, variables)
                 done.append(record)
@@ -77,7 +77,7 @@ class EnvFiles:
         complaints = list(failed)
         for file, variables in wanted:
             try:
-                self._state.touch([self._record(file, writer.look(file.path))])
+                self._state.touch([self._look(file)])
                 record, wrote = self._put(file, variables)
                 self._state.touch([record])
                 written += wrote
@@ -96,16 +96,31 @@ class EnvFiles:
         if complaints:
             raise FileError("\n".join(complaints), hint="the next devrun command in this project tries again")
 
+    def _look(self, file: EnvFilePlan) -> EnvFileRecord:
+        return self._record(file, writer.look(file.path, self._owner(file)))
+
     def _put(self, file: EnvFilePlan, variables: Mapping[str, str]) -> tuple[EnvFileRecord, list[str]]:
-        installed = writer.install_block(file.path, variables)
+        installed = writer.install_block(file.path, variables, self._owner(file))
         shown = [os.path.relpath(file.path, self._state.project.folder)] if installed.wrote else []
         return self._record(file, installed.found), shown
 
     def _record(self, file: EnvFilePlan, found: writer.Found) -> EnvFileRecord:
-        """A file that is there without a block is the user's, even in the place of one that devrun had made."""
+        """A file that is there without the block is the user's, even in the place of one that devrun had made."""
+        known = self._known(file)
+        if known is not None and found in ("block", "only block"):
+            created = known.created
+        else:
+            created = found in ("nothing", "only block")
+        return EnvFileRecord(_real(file), created, file.keep, self._owner(file))
+
+    def _owner(self, file: EnvFilePlan) -> str:
+        # A devrun.toml that comes or goes between file and project must not make two blocks of one.
+        known = self._known(file)
+        return self._state.project.owner_in(_real(file)) if known is None else known.owner
+
+    def _known(self, file: EnvFilePlan) -> EnvFileRecord | None:
         real = _real(file)
-        made = any(known.created for known in self._state.env_files if known.path == real)
-        return EnvFileRecord(real, found == "nothing" or (found == "block" and made), file.keep)
+        return next((known for known in self._state.env_files if known.path == real), None)
 
     def _forget(self, files: Iterable[EnvFileRecord], owed: tuple[EnvFileRecord, ...]) -> None:
         paths = {file.path for file in files}

@@ -128,7 +128,8 @@ def running(project: Project) -> StackRecord | None:
 
 def _repair(project: Project) -> tuple[tuple[EnvFileRecord, ...], tuple[str, ...]]:
     record = _read(project)
-    files = statefile.files_in(record, project.folder) if record else ()
+    moved = record is not None and not os.path.lexists(record.folder / project.state_dir.name)
+    files = statefile.files_in(record, project.folder, moved=moved) if record else ()
     for path in (project.state_file, *(file.path for file in files)):
         writer.sweep(path)
     owed, complaints = restore(file for file in files if not file.keep)
@@ -143,7 +144,7 @@ def restore(files: Iterable[EnvFileRecord]) -> tuple[tuple[EnvFileRecord, ...], 
     complaints: list[str] = []
     for file in files:
         try:
-            writer.remove_block(file.path, file.created)
+            writer.remove_block(file.path, file.created, file.owner)
         except FileError as error:
             owed.append(file)
             complaints.append(error.message)

@@ -15,7 +15,7 @@ from typing import Any
 import tomli_w
 
 from devrun.errors import ConfigError, FileError, Mistake, NoProjectError
-from devrun.outputs import writer
+from devrun.outputs import block, writer
 from devrun.running import CONFIG_NAME, LOCK_NAME, STATE_DIR, STATE_NAME, nearest_config
 
 _MINIMAL = 'write a devrun.toml in the project folder, for example:\n\n[apps.api]\napp = "main:app"'
@@ -47,6 +47,15 @@ class Project:
     @property
     def ports_file(self) -> Path:
         return self.state_dir / "cache" / "ports.toml"
+
+    def owner_in(self, file: Path) -> str:
+        """The name that this project's block has in an env file (free of links): none in the project's own files.
+
+        Files of other projects, and of none, may hold the blocks of several. A file is of the nearest project above it.
+        """
+        nearest = nearest_config(str(file.parent))
+        inner = nearest is not None and self.folder in Path(nearest).parent.parents
+        return "" if file.is_relative_to(self.folder) and not inner else block.owner_of(self.folder)
 
 
 def find(start: Path, config: Path | None = None) -> Project:

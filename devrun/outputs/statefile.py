@@ -5,9 +5,10 @@ Pure: the disk is ``project``'s. Paths with bytes that are not UTF-8 are kept by
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -23,11 +24,13 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class EnvFileRecord:
-    """An env file that devrun writes. ``path`` is absolute; ``created``: there was none before."""
+    """An env file that devrun writes. ``path`` is absolute and free of links; ``created``: there was none before."""
 
     path: Path
     created: bool
     keep: bool
+    owner: str = ""
+    """The name in the lines of its block, where they have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def render(record: StackRecord) -> bytes:
         "started": record.started,
         # A table of its own for each: `devrun.running` knows this text and reads no other TOML.
         "endpoints": {e.name: {"url": e.url, "host": e.host, "port": e.port} for e in record.endpoints},
-        "env_files": [{"path": str(f.path), "created": f.created, "keep": f.keep} for f in record.env_files],
+        "env_files": [_file_table(file) for file in record.env_files],
     }
     return tomli_w.dumps(document).encode("utf-8", "surrogateescape")
 
@@ -72,18 +75,28 @@ def parse(content: bytes) -> StackRecord | None:
         return None
 
 
-def files_in(record: StackRecord, folder: Path) -> tuple[EnvFileRecord, ...]:
+def files_in(record: StackRecord, folder: Path, *, moved: bool) -> tuple[EnvFileRecord, ...]:
     """The env files of the record as they are named from ``folder``, the project's place today.
 
-    In a copy of the project those inside it are meant, never the original's: its stack may be up.
+    ``moved``: nothing is left at the old place, so the files outside of it are still those of this project. In a copy
+    of the project the copies are meant, never the original's files: its stack may be up.
     """
     if folder == record.folder:
         return record.env_files
-    return tuple(
-        EnvFileRecord(folder / file.path.relative_to(record.folder), file.created, file.keep)
-        for file in record.env_files
-        if file.path.is_relative_to(record.folder)
-    )
+    files: list[EnvFileRecord] = []
+    for file in record.env_files:
+        inside = file.path.is_relative_to(record.folder)
+        copy = Path(os.path.normpath(folder / os.path.relpath(file.path, record.folder)))
+        # A whole tree may have been copied. Without a name in it, a block out there would be another project's.
+        if inside or (file.owner and copy != file.path):
+            files.append(replace(file, path=copy))
+        if moved and not inside:
+            files.append(file)
+    return tuple(files)
+
+
+def _file_table(file: EnvFileRecord) -> dict[str, Any]:
+    return {"path": str(file.path), "created": file.created, "keep": file.keep, "owner": file.owner}
 
 
 def _record(document: Mapping[str, Any]) -> StackRecord:
@@ -121,7 +134,8 @@ def _env_file(table: Mapping[str, Any]) -> EnvFileRecord:
     path = Path(_typed(table, "path", str))
     if not path.is_absolute() or "\0" in str(path):
         raise ValueError(path)
-    return EnvFileRecord(path, _typed(table, "created", bool), _typed(table, "keep", bool))
+    owner = _typed(table, "owner", str) if "owner" in table else ""
+    return EnvFileRecord(path, _typed(table, "created", bool), _typed(table, "keep", bool), owner)
 
 
 def _typed(table: Mapping[str, Any], key: str, kind: type[_T]) -> _T:

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Literal
 
 from devrun.errors import FileError
-from devrun.outputs import envfile, swap
+from devrun.outputs import block, envfile, swap
 from devrun.outputs.swap import Seen
 
 _TRIES = 20
 
-Found = Literal["nothing", "file", "block"]
-"""What is at a path: no file, a file without the managed block, a file with it."""
+Found = Literal["nothing", "file", "block", "only block"]
+"""What there is of the user's and of a stack's own: ``nothing`` (no file, or just blocks of other stacks), a ``file``
+without the stack's block, a file with it, or one with just the ``block`` and perhaps those of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +65,21 @@ def update(path: Path, change: Callable[[bytes | None], bytes | None], *, mode: 
     raise FileError(f"cannot write {shown(path)}: another program keeps changing it")
 
 
-def install_block(path: Path, variables: Mapping[str, str]) -> Installed:
-    """Put the managed block into the file, which is made if there is none. Raises ``DevrunError``."""
-    block = envfile.render(variables)
+def install_block(path: Path, variables: Mapping[str, str], owner: str = "") -> Installed:
+    """Put the owner's block into the file, which is made if there is none. Raises ``DevrunError``."""
+    text = envfile.render(variables, owner)
     found: Found = "nothing"
 
     def change(content: bytes | None) -> bytes:
         nonlocal found
-        found = _found(content)
-        return envfile.put(content or b"", block)
+        found = _found(content, owner)
+        return block.put(content or b"", text, owner)
 
     wrote = update(path, change)
     return Installed(found, wrote)
 
 
-def look(path: Path) -> Found:
+def look(path: Path, owner: str = "") -> Found:
     """Tell what is there; a file that cannot be read holds no block that could be told."""
     try:
         seen = _look(Path(os.path.realpath(path)))
@@ -86,19 +87,19 @@ def look(path: Path) -> Found:
         return "file"
     if seen is None and os.path.lexists(path):
         return "file"
-    return _found(seen.content if seen else None)
+    return _found(seen.content if seen else None, owner)
 
 
-def remove_block(path: Path, created: bool) -> bool:
-    """Take the managed block out; a file that devrun ``created`` goes too if nothing else is in it.
+def remove_block(path: Path, created: bool, owner: str = "") -> bool:
+    """Take the owner's block out; a file that devrun ``created`` goes too if nothing else is in it.
 
     False: there was no block (any more). Raises ``FileError``.
     """
 
     def change(content: bytes | None) -> bytes | None:
-        if content is None or not envfile.holds(content):
+        if content is None or not block.holds(content, owner):
             return content
-        rest = envfile.take(content)
+        rest = block.take(content, owner)
         # devrun never makes links: a link in the place of its file is somebody's work.
         return None if created and not rest and not path.is_symlink() else rest
 
@@ -120,10 +121,12 @@ def shown(path: Path | str) -> str:
     return text if text.isprintable() else repr(text)
 
 
-def _found(content: bytes | None) -> Found:
+def _found(content: bytes | None, owner: str) -> Found:
     if content is None:
         return "nothing"
-    return "block" if envfile.holds(content) else "file"
+    if block.holds(content, owner):
+        return "only block" if block.is_only_blocks(content) else "block"
+    return "nothing" if block.is_only_blocks(content) else "file"
 
 
 def _look(real: Path) -> Seen | None:

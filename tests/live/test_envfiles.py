@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,7 +44,8 @@ def test_several_files_are_written_and_restored(state: State, shop: Project) -> 
     paths = [shop.folder / ".env", shop.folder / "web" / ".env.local", shop.folder.parent / "outside.env"]
     env = EnvFiles(state)
     assert env.install([(plan(path), VARIABLES) for path in paths]) == [".env", "web/.env.local", "../outside.env"]
-    assert [path.read_bytes() for path in paths] == [BLOCK, BLOCK + b"SECRET=1", BLOCK]
+    named = envfile.render(VARIABLES, shop.owner_in(paths[2]))
+    assert [path.read_bytes() for path in paths] == [BLOCK, BLOCK + b"SECRET=1", named]
     env.remove()
     assert [path.exists() for path in paths] == [False, True, False]
     assert paths[1].read_bytes() == b"SECRET=1"
@@ -186,7 +188,7 @@ def test_a_file_that_keeps_its_block_keeps_it_when_it_leaves(state: State, shop:
     assert path.read_bytes() == BLOCK
     env.follow([(plan(path), VARIABLES)])
     env.remove()
-    assert b"API_URL" not in path.read_bytes()
+    assert not path.exists()  # nothing but the block was in it: devrun had made it
 
 
 def test_what_fails_while_the_stack_is_up_is_told_and_tried_again(state: State, shop: Project) -> None:
@@ -236,6 +238,136 @@ def test_a_link_that_is_put_elsewhere_while_the_stack_is_up(state: State, shop: 
     link.unlink()
     env.remove()
     assert (one.read_bytes(), two.read_bytes()) == (b"A=1", b"B=2")
+
+
+class Neighbour:
+    """A stack of a project, up or down, with one env file."""
+
+    def __init__(self, folder: Path, file: Path, port: str) -> None:
+        folder.mkdir(exist_ok=True)
+        (folder / "devrun.toml").touch()
+        self.project = Project(folder, folder / "devrun.toml")
+        self.file = file
+        self.block = envfile.render({"API_PORT": port}, self.project.owner_in(file))
+        self._port = port
+
+    def up(self) -> None:
+        with open_state(self.project) as state:
+            state.save(stack="a1", name="shop", endpoints=[])
+            EnvFiles(state).install([(plan(self.file), {"API_PORT": self._port})])
+
+    def down(self) -> None:
+        """By the repair of what was killed: it does what the end does."""
+        assert repair(self.project) == ()
+
+
+@pytest.mark.parametrize("first_down", [0, 1])
+@pytest.mark.parametrize("before", [None, b"A=1"])
+def test_two_projects_that_share_a_file_have_a_block_each(
+    tmp_path: Path, before: bytes | None, first_down: int
+) -> None:
+    file = tmp_path / "one" / ".env"
+    one, two = Neighbour(tmp_path / "one", file, "1"), Neighbour(tmp_path / "two", file, "2")
+    assert one.block == envfile.render({"API_PORT": "1"}) and b"# >>> devrun two-" in two.block
+    if before is not None:
+        file.write_bytes(before)
+    one.up()
+    two.up()
+    assert file.read_bytes() == two.block + one.block + (before or b"")
+    stacks = [one, two]
+    stacks.pop(first_down).down()
+    assert file.read_bytes() == stacks[0].block + (before or b"")
+    stacks[0].up()  # it was killed, and comes up again
+    assert file.read_bytes() == stacks[0].block + (before or b"")
+    stacks[0].down()
+    assert (file.read_bytes() if file.exists() else None) == before
+
+
+def test_three_worktrees_share_a_file_of_none_of_them(tmp_path: Path) -> None:
+    file = tmp_path / "shared.env"
+    file.write_bytes(b"A=1")
+    stacks = [Neighbour(tmp_path / name, file, str(port)) for port, name in enumerate(("a b", "c", "d"))]
+    for stack in stacks:
+        stack.up()
+    assert all(stack.block in file.read_bytes() for stack in stacks)
+    for stack in stacks:
+        stack.down()
+    assert file.read_bytes() == b"A=1"
+
+
+def test_a_project_inside_another_has_the_usual_block(tmp_path: Path) -> None:
+    inner = Neighbour(tmp_path / "shop", tmp_path / "shop" / ".env", "1")
+    outer = Neighbour(tmp_path, tmp_path / "shop" / ".env", "2")
+    outer.up()
+    inner.up()
+    assert inner.file.read_bytes() == envfile.render({"API_PORT": "1"}) + outer.block
+    outer.down()
+    assert inner.file.read_bytes() == envfile.render({"API_PORT": "1"})
+    inner.down()
+    assert not inner.file.exists()
+
+
+def test_a_copied_tree_is_repaired_and_the_original_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mono").mkdir()
+    file = tmp_path / "mono" / ".env"
+    file.write_bytes(b"A=1")
+    shop = Neighbour(tmp_path / "mono" / "shop", file, "1")
+    shop.up()
+    up = file.read_bytes()
+    shutil.copytree(tmp_path / "mono", tmp_path / "copy")
+    shutil.copytree(tmp_path / "mono" / "shop", tmp_path / "mono" / "beside")
+    for folder in (tmp_path / "copy" / "shop", tmp_path / "mono" / "beside"):
+        assert repair(Project(folder, folder / "devrun.toml")) == ()
+    assert (tmp_path / "copy" / ".env").read_bytes() == b"A=1"
+    assert file.read_bytes() == up == shop.block + b"A=1"
+    shop.down()
+    assert file.read_bytes() == b"A=1"
+
+
+def test_a_moved_project_takes_its_block_out_of_a_file_outside(tmp_path: Path) -> None:
+    file = tmp_path / "shared.env"
+    Neighbour(tmp_path / "shop", file, "1").up()
+    (tmp_path / "shop").rename(tmp_path / "moved")
+    assert repair(Project(tmp_path / "moved", tmp_path / "moved" / "devrun.toml")) == ()
+    assert not file.exists()
+
+
+def test_a_block_that_was_copied_from_elsewhere_is_devruns(tmp_path: Path) -> None:
+    """A tool that copies .env into a new worktree copies the other stack's addresses: they may not stay."""
+    file = tmp_path / "shop" / ".env"
+    shop = Neighbour(tmp_path / "shop", file, "1")
+    file.write_bytes(b"A=1\n" + BLOCK + b"B=2")
+    shop.up()
+    assert file.read_bytes() == b"A=1\n" + shop.block + b"B=2"
+    shop.down()
+    assert file.read_bytes() == b"A=1\nB=2"
+
+
+TAKING_TURNS = r"""
+import sys
+from pathlib import Path
+from devrun.outputs import writer
+path, owner = Path(sys.argv[1]), sys.argv[2]
+sys.stdin.readline()
+for turn in range(60):
+    writer.install_block(path, {"PORT": str(turn)}, owner)
+    assert b"# >>> devrun " + owner.encode() in path.read_bytes()
+    writer.remove_block(path, False, owner)
+    assert b"# >>> devrun " + owner.encode() not in path.read_bytes()
+"""
+
+
+def test_stacks_that_go_up_and_down_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "shared.env"
+    path.write_bytes(b"A=1")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", TAKING_TURNS, str(path), name], stdin=subprocess.PIPE)
+        for name in ("a-1", "b-2", "c-3")
+    ]
+    for process in processes:
+        process.communicate(b"\n", timeout=60)
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert path.read_bytes() == b"A=1" and os.listdir(tmp_path) == ["shared.env"]
 
 
 # A launcher that goes up and down without pause is killed at a random moment, the user edits, the next command repairs.

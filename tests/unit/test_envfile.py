@@ -8,22 +8,14 @@ from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devrun.errors import DevrunError
-from devrun.outputs.envfile import BEGIN, END, holds, put, render, take
+from devrun.outputs.block import put
+from devrun.outputs.envfile import render
 
-BLOCK = render({"API_URL": "http://127.0.0.1:41507"})
-OTHER = render({"API_URL": "http://127.0.0.1:9", "API_PORT": "9"})
-BOM = b"\xef\xbb\xbf"
 SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture)
-
-pieces = st.sampled_from(
-    [BEGIN, END, BEGIN + b"\n", END + b"\n", BEGIN + b"\r\n", END + b"\r\n", BLOCK, BOM, b"\n", b"\r\n", b"\r", b" "]
-    + [b"KEY=value\n", b"Q='open\n", b'D="open', b"# comment"]
-)
-contents = st.lists(pieces | st.binary(max_size=12), max_size=12).map(b"".join)
 
 SPECIAL = string.ascii_letters + string.digits + " \t'\"`\\$#=&;|(){}[]<>*?!^~_./:@%+,-éß日🎉\u00a0"
 values = st.text(alphabet=SPECIAL, max_size=12) | st.text(
@@ -120,53 +112,3 @@ def test_a_shell_reads_back_every_accepted_value(tmp_path: Path, wanted: list[st
     script += "".join(f"printf '%s\\0' \"$K{i}\"; " for i in range(len(wanted)))
     output = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True).stdout
     assert output.decode().split("\0")[:-1] == wanted
-
-
-@given(contents)
-def test_taking_the_block_out_gives_back_the_very_bytes(content: bytes) -> None:
-    assume(not holds(content))
-    installed = put(content, BLOCK)
-    assert holds(installed)
-    assert take(installed) == content
-    assert take(put(installed, OTHER)) == content
-
-
-@given(contents)
-def test_putting_replaces_whatever_blocks_there_were(content: bytes) -> None:
-    assert take(put(content, BLOCK)) == take(content)
-    assert put(content, BLOCK).count(BLOCK) >= 1
-    assert put(put(content, OTHER), BLOCK) == put(content, BLOCK)
-
-
-@given(contents, contents, contents)
-def test_edits_around_the_block_stay(before: bytes, above: bytes, below: bytes) -> None:
-    assume(not holds(above + b"\n" + before + b"\n" + below))
-    installed = put(before, BLOCK)
-    if before.startswith(BOM):
-        return
-    assert take(above + b"\n" + installed + b"\n" + below) == above + b"\n" + before + b"\n" + below
-
-
-@pytest.mark.parametrize(
-    ("content", "installed"),
-    [
-        (b"", BLOCK),
-        (b"A=1", BLOCK + b"A=1"),
-        (b"A=1\r\n", BLOCK + b"A=1\r\n"),
-        (BOM + b"A=1\n", BOM + BLOCK + b"A=1\n"),
-        (BOM, BOM + BLOCK),
-        (BEGIN + b"\nA=1\n", BLOCK + BEGIN + b"\nA=1\n"),
-        (END + b"\n" + BEGIN + b"\n", BLOCK + END + b"\n" + BEGIN + b"\n"),
-        (b" " + BEGIN + b"\n" + END + b"\n", BLOCK + b" " + BEGIN + b"\n" + END + b"\n"),
-        (BEGIN + b" \n" + END + b"\n", BLOCK + BEGIN + b" \n" + END + b"\n"),
-        (b"A=1\n" + OTHER + b"B=2", b"A=1\n" + BLOCK + b"B=2"),
-        (BOM + OTHER + b"B=2", BOM + BLOCK + b"B=2"),
-        (b"A=1\r\n" + OTHER.replace(b"\n", b"\r\n") + b"B=2\r\n", b"A=1\r\n" + BLOCK + b"B=2\r\n"),
-        (b"A=1\n" + OTHER.rstrip(b"\n"), b"A=1\n" + BLOCK),
-        (b"A=1\n" + OTHER + b"B=2\n" + OTHER + b"C=3\n", b"A=1\n" + BLOCK + b"B=2\nC=3\n"),
-        (BEGIN + b"\nA=1\n" + OTHER + b"B=2\n", BEGIN + b"\nA=1\n" + BLOCK + b"B=2\n"),
-        (BEGIN + b"\nA=1\n" + OTHER + b"B=2\n" + END + b"\nC=3\n", BLOCK + b"C=3\n"),
-    ],
-)
-def test_where_the_block_goes(content: bytes, installed: bytes) -> None:
-    assert put(content, BLOCK) == installed

@@ -114,3 +114,18 @@ def test_ports_that_cannot_be_remembered(shop: Project) -> None:
     shop.state_dir.touch()
     with pytest.raises(FileError, match="cannot make the folder"):
         remember_ports(shop, {"api": 1})
+
+
+def test_whose_the_block_in_a_file_is(shop: Project) -> None:
+    (shop.folder / "web").mkdir()
+    assert shop.owner_in(shop.folder / ".env") == shop.owner_in(shop.folder / "web" / ".env") == ""
+    outside = shop.owner_in(shop.folder.parent / ".env")
+    assert outside.startswith(f"{shop.folder.name}-")
+    (shop.folder / "web" / "devrun.toml").touch()
+    assert shop.owner_in(shop.folder / "web" / ".env") == outside
+    assert Project(shop.folder / "web", shop.folder / "web" / "other.toml").owner_in(shop.folder / "web" / ".env") == ""
+    # A project whose config has another name, in the folder of one that has the usual name or below it.
+    assert Project(shop.folder, shop.folder / "other.toml").owner_in(shop.folder / ".env") == ""
+    deep = shop.folder / "deep"
+    deep.mkdir()
+    assert Project(deep, deep / "other.toml").owner_in(deep / ".env") == ""

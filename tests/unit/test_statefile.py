@@ -21,7 +21,7 @@ RECORD = StackRecord(
     endpoints=(Endpoint("api", "127.0.0.1", 41507), Endpoint("web", "::1", 443, "https")),
     env_files=(
         EnvFileRecord(Path("/home/me/shop/.env"), created=True, keep=False),
-        EnvFileRecord(Path("/home/me/other/.env"), created=False, keep=True),
+        EnvFileRecord(Path("/home/me/other/.env"), created=False, keep=True, owner="shop-1a2b3c4d"),
     ),
 )
 
@@ -67,8 +67,8 @@ def test_the_form_is_fixed() -> None:
         "created = 1700000000.25",
         "started = 1700000001.5",
         "env_files = [",
-        '    { path = "/home/me/shop/.env", created = true, keep = false },',
-        '    { path = "/home/me/other/.env", created = false, keep = true },',
+        '    { path = "/home/me/shop/.env", created = true, keep = false, owner = "" },',
+        '    { path = "/home/me/other/.env", created = false, keep = true, owner = "shop-1a2b3c4d" },',
         "]",
         "",
         "[endpoints.api]",
@@ -115,7 +115,30 @@ def test_a_record_with_a_wrong_field_is_none(old: str, new: str) -> None:
     assert parse(text.replace(old, new).encode()) is None
 
 
+def test_a_record_of_an_older_devrun_names_no_owner() -> None:
+    text = render(RECORD).decode().replace(', owner = ""', "")
+    assert parse(text.encode()) == RECORD
+    assert parse(text.replace('"shop-1a2b3c4d"', "1").encode()) is None
+
+
 def test_a_copied_project_means_its_own_files_alone() -> None:
-    assert files_in(RECORD, RECORD.folder) == RECORD.env_files
+    inside, outside = RECORD.env_files
+    assert files_in(RECORD, RECORD.folder, moved=False) == RECORD.env_files
+    # A copy beside the original: what is outside is the original's.
     copy = Path("/home/me/copy")
-    assert files_in(RECORD, copy) == (replace(RECORD.env_files[0], path=copy / ".env"),)
+    assert files_in(RECORD, copy, moved=False) == (replace(inside, path=copy / ".env"),)
+    # A copy of the whole tree: what is outside was copied, too.
+    copy = Path("/tmp/me/shop")
+    copies = (replace(inside, path=copy / ".env"), replace(outside, path=Path("/tmp/me/other/.env")))
+    assert files_in(RECORD, copy, moved=False) == copies
+    # Without a name it cannot be known whose the block in that file is.
+    nameless = replace(RECORD, env_files=(inside, replace(outside, owner="")))
+    assert files_in(nameless, copy, moved=False) == copies[:1]
+
+
+def test_a_moved_project_means_its_files_outside_where_they_are() -> None:
+    inside, outside = RECORD.env_files
+    assert files_in(RECORD, Path("/home/me/new"), moved=True) == (
+        replace(inside, path=Path("/home/me/new/.env")),
+        outside,
+    )
