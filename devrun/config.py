@@ -78,6 +78,9 @@ class EnvFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         dict[Variable, str], Meta(description="More variables; ${NAME.url} and the like are filled in.")
     ] = {}
     keep: Annotated[bool, Meta(description="Leave the block in the file when the stack goes down.")] = False
+    outside: Annotated[
+        bool, Meta(description="The file may lie outside the project folder, also by way of a link.")
+    ] = False
 
 
 class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

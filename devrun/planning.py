@@ -32,6 +32,10 @@ class Disk(Protocol):
 
     def is_dir(self, path: Path) -> bool: ...
 
+    def real(self, path: Path) -> Path:
+        """The path without its links; what is not there stays as it is."""
+        ...
+
     def read(self, path: Path) -> str: ...
 
 
@@ -189,10 +193,13 @@ class _Planner:
         file = self._config.dotenv[index]
         self._check_texts(("dotenv", index, "vars"), file.vars)
         path = Path(os.path.normpath(self._folder / file.path))
-        if not self._host.disk.is_dir(path.parent):
-            self._mistake(
-                ("dotenv", index, "path"), f"no such folder: {path.parent}", "a file in a folder that is there"
-            )
+        key: KeyPath = ("dotenv", index, "path")
+        real = self._host.disk.real(path)
+        if not file.outside and not real.is_relative_to(self._folder):
+            found = f"{file.path!r} is outside the project folder: {real}"
+            self._mistake(key, found, "a file in the project folder, or outside = true beside it")
+        elif not self._host.disk.is_dir(path.parent):
+            self._mistake(key, f"no such folder: {path.parent}", "a file in a folder that is there")
         return EnvFilePlan(path, file.prefix, file.only, file.vars, file.keep)
 
     def _mistake(self, key: KeyPath, found: str, expected: str) -> None:

@@ -23,6 +23,9 @@ class LocalDisk:
     def is_dir(self, path: Path) -> bool:
         return path.is_dir()
 
+    def real(self, path: Path) -> Path:
+        return Path(os.path.realpath(path))
+
     def read(self, path: Path) -> str:
         return path.read_text("utf-8-sig")
 

@@ -326,6 +326,24 @@ def test_an_env_file_in_a_folder_that_is_not_there(project: ProjectBuilder) -> N
     assert "dotenv.0.path: no such folder: FOLDER/web; expected a file in a folder that is there" in said
 
 
+@pytest.mark.parametrize("path", ["../web/.env", "shop/../../web/.env", "linked.env", "linked/.env", "{tmp}/web/.env"])
+def test_an_env_file_outside_the_project(tmp_path: Path, path: str) -> None:
+    path = path.format(tmp=tmp_path)
+    toml = NAMED + f'[[dotenv]]\npath = "{path}"\n'
+    folder = write_files(tmp_path / "shop", {"devrun.toml": toml, "main.py": APP})
+    (tmp_path / "web").mkdir()
+    (folder / "linked").symlink_to("../web")
+    (folder / "linked.env").symlink_to("../web/.env")
+    said = refused_by_both(folder)
+    assert said == (
+        f"error: devrun.toml:4: dotenv.0.path: {path!r} is outside the project folder: {tmp_path}/web/.env; "
+        "expected a file in the project folder, or outside = true beside it\n"
+    ).replace(str(folder), "FOLDER")
+    assert os.listdir(tmp_path / "web") == []
+    (folder / "devrun.toml").write_text(toml + "outside = true\n")
+    assert devrun(folder, "check").code == 0
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 kB."""

@@ -37,12 +37,16 @@ class Disk:
     """What lies on the disk: path to text; None is a folder."""
 
     files: Mapping[str, str | None | Exception] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def is_file(self, path: Path) -> bool:
         return isinstance(self.files.get(str(path)), str)
 
     def is_dir(self, path: Path) -> bool:
         return path == FOLDER or self.files.get(str(path), "") is None
+
+    def real(self, path: Path) -> Path:
+        return Path(self.links.get(str(path), path))
 
     def read(self, path: Path) -> str:
         found = self.files.get(str(path), FileNotFoundError(2, "No such file or directory"))
@@ -249,6 +253,43 @@ keep = true
         "VITE_API_PORT": "80",
         "BASE": "http://127.0.0.1:80/v1",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "real"),
+    [
+        ("../web/.env", "/web/.env"),
+        ("/web/.env", "/web/.env"),
+        ("/shopping/.env", "/shopping/.env"),
+        ("web/../../web/.env", "/web/.env"),
+        ("link.env", "/web/.env"),
+        ("linked/.env", "/web/.env"),
+    ],
+)
+def test_a_file_outside_the_project_needs_leave(path: str, real: str) -> None:
+    text = f'[apps.a]\napp = "a:app"\n[[dotenv]]\npath = "{path}"\n'
+    disk = Disk(
+        {"/web": None, "/shopping": None, "/shop/linked": None},
+        {"/shop/link.env": "/web/.env", "/shop/linked/.env": "/web/.env"},
+    )
+    config, places = parse(text, "devrun.toml")
+    host = Host({}, disk, OWN)
+    with pytest.raises(ConfigError) as caught:
+        make_plan(Source(config, places, FOLDER / "devrun.toml"), Choices(), host, "shop-1")
+    assert [str(mistake) for mistake in caught.value.mistakes] == [
+        f"devrun.toml:4: dotenv.0.path: {path!r} is outside the project folder: {real}; "
+        "expected a file in the project folder, or outside = true beside it"
+    ]
+    config, places = parse(text + "outside = true\n", "devrun.toml")
+    make_plan(Source(config, places, FOLDER / "devrun.toml"), Choices(), host, "shop-1")
+
+
+def test_a_link_within_the_project_needs_none() -> None:
+    config, places = parse('[apps.a]\napp = "a:app"\n', "devrun.toml")
+    host = Host({}, Disk({}, {"/shop/.env": "/shop/real.env"}), OWN)
+    assert make_plan(Source(config, places, FOLDER / "devrun.toml"), Choices(), host, "s").env_files[0].path == (
+        FOLDER / ".env"
+    )
 
 
 @pytest.mark.parametrize(
