@@ -336,7 +336,7 @@ def test_an_env_file_outside_the_project(tmp_path: Path, path: str) -> None:
     (folder / "linked.env").symlink_to("../web/.env")
     said = refused_by_both(folder)
     assert said == (
-        f"error: devrun.toml:4: dotenv.0.path: {path!r} is outside the project folder: {tmp_path}/web/.env; "
+        f"devrun.toml:4: dotenv.0.path: {path!r} is outside the project folder: {tmp_path}/web/.env; "
         "expected a file in the project folder, or outside = true beside it\n"
     ).replace(str(folder), "FOLDER")
     assert os.listdir(tmp_path / "web") == []
