@@ -42,7 +42,7 @@ class EnvFiles:
         Entries for one and the same file are merged. When one file fails, those before it are restored and the error
         (a ``DevrunError``) is raised. ``State.save`` must come first.
         """
-        wanted = _merged(files)
+        wanted = merged(files)
         before = self._state.env_files
         done: list[EnvFileRecord] = []
         written: list[str] = []
@@ -67,7 +67,7 @@ class EnvFiles:
         the others alone: the file stays as it was, and is tried again by the next call, and at the end. Raises
         ``FileError`` when that cannot be written down.
         """
-        wanted = _merged(files)
+        wanted = merged(files)
         staying = {_real(file) for file, _ in wanted}
         gone = [file for file in self._state.env_files if file.path not in staying]
         owed, failed = restore(file for file in gone if not file.keep)
@@ -132,10 +132,11 @@ def _real(file: EnvFilePlan) -> Path:
     return Path(os.path.realpath(file.path))
 
 
-def _merged(files: Iterable[Wanted]) -> list[Wanted]:
-    merged: dict[Path, Wanted] = {}
+def merged(files: Iterable[Wanted]) -> list[Wanted]:
+    """Make one entry of several for the same file."""
+    whole: dict[Path, Wanted] = {}
     for file, variables in files:
-        first, before = merged.get(_real(file), (file, {}))
+        first, before = whole.get(_real(file), (file, {}))
         keep = first.keep or file.keep
-        merged[_real(file)] = (replace(first, keep=keep), {**before, **variables})
-    return list(merged.values())
+        whole[_real(file)] = (replace(first, keep=keep), {**before, **variables})
+    return list(whole.values())

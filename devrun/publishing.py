@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 
+from devrun.cautions import cautions
 from devrun.envfiles import EnvFiles, Followed, Wanted
 from devrun.errors import DevrunError
 from devrun.events import Notice, Warned, Wrote
@@ -33,8 +35,10 @@ class Publisher:
         self._tell_all = tell
         self._endpoints: Mapping[str, Endpoint] = {}
         self._complaints: tuple[str, ...] = ()
+        self._cautions: set[str] = set()
         self._stale = False
         self._task: asyncio.Task[None] | None = None
+        self._cautioning: asyncio.Task[None] | None = None
         self._writing = threading.Lock()
         self._closed = False
 
@@ -42,13 +46,16 @@ class Publisher:
         """Write everything for the first time. Raises ``DevrunError``; the env files are as before then."""
         self._endpoints = endpoints
         self._state.save(stack=self._plan.stack, name=self._plan.name, endpoints=endpoints.values())
-        for path in self._files.install(_wanted(self._plan, endpoints)):
+        for path in self._files.install(wanted(self._plan, endpoints)):
             self._tell_all(Wrote(path))
+        self._caution_soon()
 
     def update(self, snapshot: Snapshot) -> None:
-        if snapshot.endpoints != self._endpoints:
-            self._endpoints = snapshot.endpoints
+        before, self._endpoints = self._endpoints, snapshot.endpoints
+        if before != snapshot.endpoints:
             self._follow_soon()
+        if before.keys() != snapshot.endpoints.keys():
+            self._caution_soon()
 
     def tell(self, notice: Notice) -> None:
         """Nothing that is told is written to a file."""
@@ -57,13 +64,15 @@ class Publisher:
         """Write the env files of this plan from now on, and no longer those of the last one."""
         self._plan = plan
         self._follow_soon()
+        self._caution_soon()
 
     def close(self) -> None:
         """Restore the env files and forget the stack. Raises ``FileError`` when not every file could be restored."""
         with self._writing:
             self._closed = True
-            if self._task is not None:
-                self._task.cancel()
+            for task in (self._task, self._cautioning):
+                if task is not None:
+                    task.cancel()
             self._files.remove()
             self._state.clear()
 
@@ -71,6 +80,12 @@ class Publisher:
         self._stale = True
         if self._task is None and not self._closed:
             self._task = asyncio.create_task(self._follow())
+
+    def _caution_soon(self) -> None:
+        if self._cautioning is not None:
+            self._cautioning.cancel()
+        if not self._closed:
+            self._cautioning = asyncio.create_task(self._caution())
 
     async def _follow(self) -> None:
         while self._stale:
@@ -85,16 +100,30 @@ class Publisher:
             self._complaints = followed.complaints
         self._task = None
 
+    async def _caution(self) -> None:
+        """Tell, each once, what wins over the files and what git would do with them. No file waits for that."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        for caution in await asyncio.to_thread(self._look, self._plan, self._endpoints):
+            if caution not in self._cautions:
+                self._cautions.add(caution)
+                self._tell_all(Warned(caution))
+
+    def _look(self, plan: Plan, endpoints: Mapping[str, Endpoint]) -> list[str]:
+        found = cautions(wanted(plan, endpoints), self._state.project, plan.environ, {})
+        return list(takewhile(lambda _: not self._closed, found))
+
     def _write(self, plan: Plan, endpoints: Mapping[str, Endpoint]) -> Followed:
         with self._writing:
             if self._closed:
                 return Followed((), ())
             try:
                 self._state.move(endpoints.values())
-                return self._files.follow(_wanted(plan, endpoints))
+                return self._files.follow(wanted(plan, endpoints))
             except DevrunError as error:
                 return Followed((), (error.message,))
 
 
-def _wanted(plan: Plan, endpoints: Mapping[str, Endpoint]) -> list[Wanted]:
+def wanted(plan: Plan, endpoints: Mapping[str, Endpoint]) -> list[Wanted]:
+    """Return the env files of a plan with what goes into each."""
     return [(file, env_file_variables(plan, file, endpoints)) for file in plan.env_files]

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 
+from devrun.cautions import cautions
 from devrun.cli.reading import here, read_plan
+from devrun.envfiles import Wanted
 from devrun.lock import repair
-from devrun.planning import Choices
+from devrun.plan import Endpoint, Plan
+from devrun.planning import Choices, env_file_variables
 from devrun.project import find
 
 
@@ -17,11 +20,20 @@ from devrun.project import find
 def check(config: Path | None) -> None:
     """Read devrun.toml and say all that is wrong with it, without starting anything.
 
-    The mistakes go to standard error, one a line, and the exit code is 2.
+    The mistakes go to standard error, one a line, and the exit code is 2. What is no mistake, but would keep a program
+    from seeing the right address, is a warning.
     """
     project = find(here(), config)
     for complaint in repair(project):
         click.echo(f"warning: {complaint}", err=True)
     plan = read_plan(project, Choices())
+    for caution in cautions(_wanted(plan), project, plan.environ, {}):
+        click.echo(f"warning: {caution}", err=True)
     count = len(plan.apps)
     click.echo(f"{project.config.name}: no mistakes: {count} {'app' if count == 1 else 'apps'}")
+
+
+def _wanted(plan: Plan) -> list[Wanted]:
+    """The env files with the names that they would set; what the addresses will be is not known yet."""
+    endpoints = {name: Endpoint(name, app.host, 0) for name, app in plan.apps.items()}
+    return [(file, env_file_variables(plan, file, endpoints)) for file in plan.env_files]

@@ -67,6 +67,18 @@ def holds(content: bytes, owner: str = "") -> bool:
     return bool(_spans(_split_bom(content)[1], owner))
 
 
+def blank(content: bytes, owner: str = "") -> tuple[bytes, int | None]:
+    """``content`` with empty lines for the owner's block, so that others keep their numbers; and its first line."""
+    bom, body = _split_bom(content)
+    spans = _spans(body, owner)
+    kept: list[bytes] = []
+    at = 0
+    for start, stop in spans:
+        kept += [body[at:start], b"\n" * body.count(b"\n", start, stop)]
+        at = stop
+    return bom + b"".join([*kept, body[at:]]), body.count(b"\n", 0, spans[0][0]) + 1 if spans else None
+
+
 def is_only_blocks(content: bytes) -> bool:
     """Whether there is a block, whoever's, and nothing else: then no user has made the file."""
     rest = content
