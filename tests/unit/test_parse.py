@@ -177,7 +177,7 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         [[dotenv]]
         path = "./.env"
         vars = { X = "${env:HOME} ${workspacefolder}" }
-        outside = 1
+        colour = 1
         [compounds]
         api = ["auth"]
         b1 = ["b2"]
@@ -228,7 +228,7 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         "32: dotenv.1.path: './.env' is the file of dotenv.0 already; expected another file",
         "33: dotenv.1.vars.X: unknown variable '${workspacefolder}'; expected ${NAME.url}, .host, .port or .ws_url of "
         "an app, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${workspaceFolder}'?)",
-        "34: dotenv.1.outside: unknown key; expected a key of [[dotenv]]: path, prefix, only, vars, keep",
+        "34: dotenv.1.colour: unknown key; expected a key of [[dotenv]]: path, prefix, only, vars, keep, outside",
         "36: compounds.api: an app has this name, too; expected another name",
         "37: compounds.b1: a circle: b1 -> b2 -> b1; expected compounds that do not hold each other",
         "38: compounds.b2.1: there is no app or compound 'zz'; expected the name of an app or compound",
