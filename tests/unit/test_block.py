@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from devrun.outputs.block import begin, end, holds, is_only_blocks, owner_of, put, take
@@ -23,9 +23,13 @@ pieces = st.sampled_from(
     + [b"KEY=value\n", b"Q='open\n", b'D="open', b"# comment", ADMINS, begin(ADMIN) + b"\n", end(ADMIN) + b"\n"]
 )
 contents = st.lists(pieces | st.binary(max_size=12), max_size=12).map(b"".join)
+MANY = settings(
+    max_examples=600, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+)
 
 
 @given(contents)
+@MANY
 def test_taking_the_block_out_gives_back_the_very_bytes(content: bytes) -> None:
     assume(not holds(content))
     installed = put(content, BLOCK)
@@ -35,19 +39,29 @@ def test_taking_the_block_out_gives_back_the_very_bytes(content: bytes) -> None:
 
 
 @given(contents)
+@MANY
 def test_putting_replaces_whatever_blocks_there_were(content: bytes) -> None:
     assert take(put(content, BLOCK)) == take(content)
     assert put(content, BLOCK).count(BLOCK) >= 1
     assert put(put(content, OTHER), BLOCK) == put(content, BLOCK)
 
 
-@given(contents, contents, contents)
-def test_edits_around_the_block_stay(before: bytes, above: bytes, below: bytes) -> None:
-    assume(not holds(above + b"\n" + before + b"\n" + below))
-    installed = put(before, BLOCK)
-    if before.startswith(BOM):
-        return
-    assert take(above + b"\n" + installed + b"\n" + below) == above + b"\n" + before + b"\n" + below
+@given(contents, st.lists(st.tuples(st.sampled_from([BLOCK, OTHER]), contents, contents), max_size=4))
+@MANY
+def test_the_bytes_around_the_block_stay_through_edits_and_changes(
+    before: bytes, turns: list[tuple[bytes, bytes, bytes]]
+) -> None:
+    """Up, then in turn edits above and below the block and another block, then down."""
+    assume(not holds(before))
+    bom = BOM if before.startswith(BOM) else b""
+    above, block, below = bom, BLOCK, before[len(bom) :]
+    assert put(before, BLOCK) == above + block + below
+    for other, more_above, more_below in turns:
+        above, below = above + more_above + b"\n", more_below + below
+        assume(not holds(above + below))
+        assert put(above + block + below, other) == above + other + below
+        block = other
+    assert take(above + block + below) == above + below
 
 
 @pytest.mark.parametrize(
@@ -86,6 +100,7 @@ def test_the_lines_of_a_block() -> None:
 
 
 @given(contents)
+@MANY
 def test_each_owner_has_a_block_of_its_own(content: bytes) -> None:
     assume(not holds(content) and not holds(content, ADMIN))
     both = put(put(content, BLOCK), ADMINS, ADMIN)
