@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from devrun.outputs import block
+from tests.conftest import StackStarter
 from tests.driver import Stack, clean_environ, write_files
 from tests.live.apps import answering
 
@@ -38,7 +39,7 @@ def config(path: str, prefix: str) -> str:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_the_users_comes_through(tmp_path: Path, seed: int) -> None:
+def test_what_is_the_users_comes_through(tmp_path: Path, up: StackStarter, seed: int) -> None:
     chance = random.Random(seed)
     file = tmp_path / "home" / ".env"
     owners = {"home": "", "side": block.owner_of(tmp_path / "side")}
@@ -53,7 +54,7 @@ def test_what_is_the_users_comes_through(tmp_path: Path, seed: int) -> None:
         for name in chance.sample(list(owners), 2):
             prefix = chance.choice(["", "VITE_", "X_"])
             write_files(tmp_path / name, {"devrun.toml": config(paths[name], prefix)})
-            stack = Stack(tmp_path / name, check_env_files=False).__enter__()
+            stack = up(tmp_path / name, check_env_files=False)
             stacks.append(stack)
             stack.wait_line(r"\[devrun\] wrote ")
             assert f"{prefix}API_URL=".encode() in file.read_bytes()
@@ -66,7 +67,7 @@ def test_what_is_the_users_comes_through(tmp_path: Path, seed: int) -> None:
             stack.signal(chance.choice(ENDS))
             stack.process.wait(20)
             assert without_blocks(file, owners) == users
-            stack.__exit__(None, None, None)
+            assert not stack.left_over()
     for name in owners:  # any command of a project repairs what its killed stack has left
         command = [sys.executable, "-m", "devrun", "check"]
         subprocess.run(command, cwd=tmp_path / name, env=clean_environ(), check=True, capture_output=True, timeout=30)
