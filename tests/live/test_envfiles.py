@@ -388,7 +388,11 @@ def life(project, files):
         with open_state(project) as state:
             state.save(stack="a1", name="shop", endpoints=[Endpoint("api", "127.0.0.1", 41507)])
             env = EnvFiles(state)
-            env.install([(EnvFilePlan(path, "", None, {}, False), {"API_PORT": "41507"}) for path in files])
+            plans = [EnvFilePlan(path, "", None, {}, False) for path in files]
+            env.install([(plan, {"API_PORT": "41507"}) for plan in plans])
+            env.follow([(plans[1], {"API_PORT": "41508"})])
+            state.move([Endpoint("api", "127.0.0.1", 41509)])
+            env.follow([(plan, {"API_PORT": "41509"}) for plan in plans])
             env.remove()
             state.clear()
 
