@@ -27,6 +27,7 @@ needs_network = pytest.mark.skipif(not own_network(), reason="needs a network na
 
 APP = answering("'x'", "open('started', 'w').close()")
 GOOD = {"devrun.toml": TOML, "main.py": APP}
+OUTSIDE = {**GOOD, "devrun.toml": f"{TOML}[[dotenv]]\noutside = true\n"}
 NAMED = '[apps.api]\napp = "main:app"\n'
 
 EXAMPLE = 'hint: write a devrun.toml in the project folder, for example:\n\n[apps.api]\napp = "main:app"\n'
@@ -369,7 +370,7 @@ def test_an_env_file_on_a_full_disk(project: ProjectBuilder, small_disk: Path) -
     mine = small_disk / "env"
     mine.write_bytes(b"MINE=1\n")
     fill(small_disk)
-    folder = project(GOOD)
+    folder = project(OUTSIDE)
     (folder / ".env").symlink_to(mine)
     assert refused(folder, code=1) == "error: cannot write FOLDER/.env: the disk is full\n"
     assert mine.read_bytes() == b"MINE=1\n"
@@ -379,14 +380,14 @@ def test_an_env_file_on_a_full_disk(project: ProjectBuilder, small_disk: Path) -
 def test_a_disk_that_fills_while_the_stack_is_up(project: ProjectBuilder, small_disk: Path, up: StackStarter) -> None:
     mine = small_disk / "env"
     mine.write_bytes(b"MINE=1\n")
-    folder = project(GOOD)
+    folder = project(OUTSIDE)
     (folder / ".env").symlink_to(mine)
     stack = up(folder, check_env_files=False)
     stack.wait_ready()
     junk = fill(small_disk)
     assert stack.stop() == 1
     assert stack.errors == [
-        f"error: cannot write {folder / '.env'}: the disk is full",
+        f"error: cannot write {mine}: the disk is full",
         "hint: the next devrun command in this project tries again",
     ]
     junk.unlink()

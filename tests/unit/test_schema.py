@@ -138,7 +138,7 @@ INVALID = [
     f"{APP}[defaults]\nprot = 1",
     f"{APP}[defaults]\nport = -1",
     *(f"{APP}[[dotenv]]\n{line}" for line in ["path = ''", "prefix = '1'", "only = 'api'", "vars.A = 1", "keep = 1"]),
-    f"{APP}[[dotenv]]\noutside = true",
+    f"{APP}[[dotenv]]\ncolour = true",
     *(f"{APP}[compounds]\n{line}" for line in ["a = 'api'", "a = []", "A = ['api']", "a = [1]"]),
     *(f"{APP}[reload]\n{line}" for line in ["engine = 'thread'", "preload = 'on'", "preload = ['']", "x = 1"]),
     f"{APP}port = 1979-05-27",
