@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -177,6 +178,52 @@ def test_a_folder_that_another_devrun_writes_in(tmp_path: Path, monkeypatch: pyt
     os.close(lock)
     thread.join()
     assert (tmp_path / ".env").read_bytes() == b"A=2"
+
+
+KILLED = r"""
+import os, signal, sys
+from pathlib import Path
+from devrun.outputs import swap, writer
+path, doing, moment = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+rename = swap._rename
+def die(*words):
+    if moment == "after":
+        rename(*words)
+    os.kill(os.getpid(), signal.SIGKILL)
+swap._rename = die
+if doing == "install":
+    writer.install_block(path, {"API_PORT": "1"})
+else:
+    writer.remove_block(path, created=True)
+"""
+
+
+@linux
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    ("doing", "before", "after"),
+    [
+        ("install", b"A=1", BLOCK + b"A=1"),
+        ("install", None, BLOCK),
+        ("remove", BLOCK + b"A=1", b"A=1"),
+        ("remove", BLOCK, None),
+    ],
+)
+def test_a_kill_on_either_side_of_the_rename_leaves_the_old_or_the_new_file(
+    tmp_path: Path, doing: str, before: bytes | None, after: bytes | None, moment: str
+) -> None:
+    path = tmp_path / ".env"
+    if before is not None:
+        path.write_bytes(before)
+        path.chmod(0o640)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path), doing, moment], check=False, timeout=30)
+    assert done.returncode == -signal.SIGKILL
+    expected = after if moment == "after" else before
+    assert (path.read_bytes() if path.exists() else None) == expected
+    if before is not None and expected is not None:
+        assert path.stat().st_mode & 0o777 == 0o640
+    writer.sweep(path)
+    assert os.listdir(tmp_path) == ([] if expected is None else [".env"])
 
 
 EDITOR = r"""
