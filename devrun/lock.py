@@ -6,7 +6,6 @@ machines reboot and pids come again. Starts nothing and prints nothing; files ar
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Generator, Iterable
@@ -17,7 +16,7 @@ from devrun.errors import AlreadyRunningError, FileError
 from devrun.outputs import statefile, writer
 from devrun.outputs.statefile import EnvFileRecord, StackRecord
 from devrun.plan import Endpoint
-from devrun.project import Project
+from devrun.project import Project, make_state_dir
 from devrun.running import try_lock
 
 _NAMED_URLS = 10
@@ -83,7 +82,7 @@ def open_state(project: Project, *, patience: float = 2.0) -> Generator[State]:
     repair, and a launcher that is just starting has no URLs to tell yet: hence up to ``patience`` seconds of waiting.
     Raises ``AlreadyRunningError``, or ``FileError`` when ``.devrun`` cannot be made.
     """
-    _make_state_dir(project)
+    make_state_dir(project)
     lock = _wait_for_lock(project, time.monotonic() + patience)
     try:
         owed, _ = _repair(project)
@@ -161,19 +160,6 @@ def _read(project: Project) -> StackRecord | None:
 def _drop(project: Project) -> None:
     with suppress(OSError):
         project.state_file.unlink()
-
-
-def _make_state_dir(project: Project) -> None:
-    folder = project.state_dir
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.stat().st_mode & 0o077:
-            folder.chmod(0o700)
-    except OSError as error:
-        reason = "it is not a folder" if error.errno == errno.EEXIST else (error.strerror or str(error)).lower()
-        raise FileError(f"cannot make the folder {writer.shown(folder)}: {reason}") from error
-    if not os.path.lexists(folder / ".gitignore"):
-        writer.write(folder / ".gitignore", b"*\n")
 
 
 def _wait_for_lock(project: Project, deadline: float) -> int:

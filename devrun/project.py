@@ -5,6 +5,7 @@ Reads no config and takes no lock (that is ``lock``); files are written by ``out
 
 from __future__ import annotations
 
+import errno
 import os
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ import tomli_w
 from devrun.errors import ConfigError, FileError, Mistake, NoProjectError
 from devrun.outputs import block, writer
 from devrun.running import CONFIG_NAME, LOCK_NAME, STATE_DIR, STATE_NAME, nearest_config
+from devrun.schema import schema_text
 
 _MINIMAL = 'write a devrun.toml in the project folder, for example:\n\n[apps.api]\napp = "main:app"'
 
@@ -39,6 +41,10 @@ class Project:
     @property
     def lock_file(self) -> Path:
         return self.state_dir / LOCK_NAME
+
+    @property
+    def schema_file(self) -> Path:
+        return self.state_dir / "devrun.schema.json"
 
     @property
     def preloads_file(self) -> Path:
@@ -94,6 +100,26 @@ def _obstacle(config: Path) -> str | None:
         )
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+
+
+def make_state_dir(project: Project) -> None:
+    """Make ``.devrun``, closed to others and ignored by git, if it is not there. Raises ``FileError``."""
+    folder = project.state_dir
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        reason = "it is not a folder" if error.errno == errno.EEXIST else (error.strerror or str(error)).lower()
+        raise FileError(f"cannot make the folder {writer.shown(folder)}: {reason}") from error
+    if not os.path.lexists(folder / ".gitignore"):
+        writer.write(folder / ".gitignore", b"*\n")
+
+
+def write_schema(project: Project) -> None:
+    """Put the JSON Schema where the ``#:schema`` line of a devrun.toml says. Raises ``FileError``."""
+    make_state_dir(project)
+    writer.write(project.schema_file, schema_text().encode())
 
 
 def last_ports(project: Project) -> dict[str, int]:

@@ -16,6 +16,7 @@ from devrun import __version__
 from devrun.errors import ConfigError, DevrunError
 
 COMMANDS = {
+    "init": "devrun.cli.init",
     "up": "devrun.cli.up",
     "status": "devrun.cli.status",
     "url": "devrun.cli.endpoints",
