@@ -151,6 +151,7 @@ class Sources:
             used = set(function.calls)
             if any(value.alias is not None and self._is_bound(one.file, value.alias) for value in values):
                 yield (one.file, one.attribute)
+                return
         used.update(name for value in values for name in value.names)
         yield from (self._origin(one.file, name) for name in used - {one.attribute})
 

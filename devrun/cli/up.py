@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -17,10 +17,11 @@ from devrun.api import Stack
 from devrun.cli.keys import HELP, browse, keys
 from devrun.cli.reading import here, read_plan
 from devrun.cli.view import Interactive, choose
-from devrun.events import AppReady, Notice
+from devrun.errors import FileError
+from devrun.events import AppReady, Notice, StackReady
 from devrun.plan import Endpoint, Plan
 from devrun.planning import Choices
-from devrun.project import Project, find
+from devrun.project import Project, find, write_schema
 from devrun.state import Snapshot
 
 Mode = Literal["auto", "plain", "json"]
@@ -54,7 +55,7 @@ async def run(plan: Plan, project: Project, mode: Mode) -> int:
     view = choose(mode, sys.stdout, os.environ)
     screen = view if isinstance(view, Interactive) else None
     browser = Browser(plan, screen)
-    stack = Stack(plan, project, view, [browser], None if screen is None else terminal())
+    stack = Stack(plan, project, view, [browser, SchemaFile(project)], None if screen is None else terminal())
     loop = asyncio.get_running_loop()
     for signum in SIGNALS:
         if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:  # nohup
@@ -128,3 +129,22 @@ class Browser:
     async def _browse(self, url: str) -> None:
         if not await browse(url) and self._screen is not None:
             self._screen.say(f"there is no browser to open {url} in")
+
+
+class SchemaFile:
+    """Keeps the JSON Schema that editors read beside the state, once the stack is up and there is time for it."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._writing: asyncio.Task[None] | None = None
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Do nothing: the schema is the same whatever runs."""
+
+    def tell(self, notice: Notice) -> None:
+        if isinstance(notice, StackReady) and self._writing is None:
+            self._writing = asyncio.create_task(asyncio.to_thread(self._write))
+
+    def _write(self) -> None:
+        with suppress(FileError):  # an editor's comfort is not worth a warning
+            write_schema(self._project)

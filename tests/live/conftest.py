@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 CHROMIUM = Path("/usr/bin/chromium")
 # A container has neither the privileges of the sandbox nor a GPU; the others keep the browser from calling home.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 PATIENCE_MS = 20_000
 
 

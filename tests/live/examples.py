@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.driver import DEADLINE, Stack, clean_environ, env_files, wait_until
 
@@ -19,7 +20,9 @@ EXAMPLES = CHECKOUT / "examples"
 PAGE_ORIGIN = {"Origin": "http://127.0.0.1:5173"}
 """What a browser sends with a request from a page of Vite's."""
 
-_MADE_BY_RUNNING = shutil.ignore_patterns(".venv", "node_modules", "__pycache__", ".env*", ".devrun", "package-lock.*")
+_MADE_BY_RUNNING = shutil.ignore_patterns(
+    *(".venv", "node_modules", "__pycache__", ".env*", ".devrun", "package-lock.*", ".next", "next-env.d.ts")
+)
 
 
 def copy_example(name: str, target: Path) -> Path:
@@ -73,22 +76,32 @@ def assert_ends_well(stack: Stack) -> None:
     assert env_files(stack.folder) == {}
 
 
+def npm_install(frontend: Path) -> None:
+    """Install what package.json names; skips the test where there is no npm."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    command = ["npm", "install", "--no-fund", "--no-audit"]
+    done = subprocess.run(command, cwd=frontend, env=clean_environ(), capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (frontend / "package-lock.json").exists()
+
+
 @contextmanager
-def vite(frontend: Path) -> Iterator[str]:
-    """``npm run dev`` as README says, on any free port; gives the URL that Vite prints."""
-    printed = frontend.parent / "vite.log"
+def dev_server(frontend: Path, *options: str) -> Iterator[str]:
+    """``npm run dev`` as README says, on any free port; gives the URL that it prints."""
+    printed = frontend.parent / "frontend.log"
     with printed.open("wb") as output:
         process = subprocess.Popen(
-            ["npm", "run", "dev", "--", "--port", "0", "--host", "127.0.0.1"],
+            ["npm", "run", "dev", "--", "--port", "0", *options],
             cwd=frontend,
-            env={**clean_environ(), "NO_COLOR": "1"},
+            env={**clean_environ(), "NO_COLOR": "1", "NEXT_TELEMETRY_DISABLED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        wait_until(lambda: "Local:" in printed.read_text() or process.poll() is not None, "a URL of Vite")
+        wait_until(lambda: "Local:" in printed.read_text() or process.poll() is not None, "a URL", timeout=60)
         text = printed.read_text()
         assert "Local:" in text, text
         yield text.split("Local:")[1].split()[0].rstrip("/")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +12,8 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from tests.conftest import StackStarter
-from tests.driver import DEADLINE, Stack, clean_environ
-from tests.live.examples import PAGE_ORIGIN, assert_ends_well, copy_example, edit, vite, wait_for
+from tests.driver import DEADLINE, Stack
+from tests.live.examples import PAGE_ORIGIN, assert_ends_well, copy_example, dev_server, edit, npm_install, wait_for
 
 
 @pytest.fixture
@@ -62,14 +60,8 @@ def test_open_streams_do_not_hold_up_a_reload(streams: Stack) -> None:
 @pytest.fixture
 def frontend(streams: Stack) -> Iterator[str]:
     """The URL of the Vite example's frontend, installed and running."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
-    folder = streams.folder / "frontend"
-    command = ["npm", "install", "--no-fund", "--no-audit"]
-    done = subprocess.run(command, cwd=folder, env=clean_environ(), capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert not (folder / "package-lock.json").exists()
-    with vite(folder) as url:
+    npm_install(streams.folder / "frontend")
+    with dev_server(streams.folder / "frontend", "--host", "127.0.0.1") as url:
         yield url
 
 
@@ -110,11 +102,15 @@ def test_the_page_shows_both_streams_through_thick_and_thin(
     expect(page.locator("#problem")).to_be_hidden()
     expect(page.locator("#ticks-state")).to_have_text("open")
 
+    before = api_url(streams)
     assert_ends_well(streams)
     expect(page.locator("#api")).to_contain_text("devrun up")
     again = up(streams.folder)
+    assert api_url(again) != before
     expect(page.locator("#api")).to_have_text(api_url(again))
     expect(page.locator("#ticks li").filter(has_text="tock 2 ")).to_be_visible()
+    say(page, "a new port?")
+    expect(page.locator("#echo li").first).to_have_text("echo: a new port?")
     assert_ends_well(again)
 
 
