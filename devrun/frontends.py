@@ -79,8 +79,9 @@ FRAMEWORKS = (
     replace(
         _on_vite("SvelteKit", ("@sveltejs/kit",), prefix="PUBLIC_", configs=("svelte.config.js", "svelte.config.ts")),
         reads="import {{ {} }} from '$env/static/public'",
-        source="https://svelte.dev/docs/kit/$env-static-public",
+        source="https://svelte.dev/docs/kit/environment-variables",
         prefix_key="publicPrefix",
+        note="SvelteKit 3 wants the variables declared in src/env.ts, with `public: true`",
     ),
     _on_vite(
         *("Astro", ("astro",), ("astro",), "PUBLIC_"),
