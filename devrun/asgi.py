@@ -122,13 +122,15 @@ class Sources:
 
     def _bound(self) -> Iterator[Found]:
         for path, module in self._modules.items():
-            seen: set[str] = set()
+            seen: set[str | int] = set()
             for name, value in module.bindings:
-                framework = None if value.callee is None or name in seen else self._made(path, value.callee)
+                framework = None if value.callee is None else self._made(path, value.callee)
                 # An instance that is called like an app and has another name is a middleware, most likely.
-                if framework is not None and (framework != PLAIN or name in _PLAIN_NAMES):
-                    seen.add(name)
+                if framework is None or (framework == PLAIN and name not in _PLAIN_NAMES):
+                    continue
+                if seen.isdisjoint((name, id(value))):  # `app = application = FastAPI()` is one app
                     yield Found(path, name, framework)
+                seen.update((name, id(value)))
 
     def _functions(self) -> Iterator[Found]:
         for path, module in self._modules.items():

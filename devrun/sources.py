@@ -136,10 +136,11 @@ def _note_statement(module: Module, statement: ast.stmt) -> None:
 
 def _bindings(statement: ast.stmt) -> list[tuple[str, Value]]:
     match statement:
-        case ast.Assign(targets=targets, value=value):
-            return [(target.id, _value(value)) for target in targets if isinstance(target, ast.Name)]
-        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-            return [(name, _value(value))]
+        case ast.Assign(targets=targets, value=expression):
+            value = _value(expression)  # one object, however many names it gets
+            return [(target.id, value) for target in targets if isinstance(target, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as expression):
+            return [(name, _value(expression))]
         case _:
             return []
 

@@ -97,7 +97,7 @@ def test_what_is_no_app(text: str) -> None:
         ("with x:\n    app = FastAPI()", ["main.py:app"]),
         ("if __name__ == '__main__':\n    run()\nelse:\n    app = FastAPI()", ["main.py:app"]),
         ("app = FastAPI()\napp = CORSMiddleware(app)", ["main.py:app"]),
-        ("app = api = FastAPI()", ["main.py:app", "main.py:api"]),
+        ("app = api = FastAPI()", ["main.py:app"]),
         ("app = FastAPI()\nadmin = FastAPI()", ["main.py:app", "main.py:admin"]),
         ("app = FastAPI()\nadmin = FastAPI()\napp.mount('/admin', admin)", ["main.py:app"]),
         ("app = FastAPI()\nadmin = FastAPI()\napp.mount('/admin', app=admin)", ["main.py:app"]),

@@ -5,7 +5,7 @@ import string
 from posixpath import normpath
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devrun.asgi import Found, Refused
@@ -140,6 +140,7 @@ ATTRIBUTES = st.sampled_from(["app", "application", "admin", "create_app", "ADMI
 FOUND_APPS = st.builds(Found, PATHS, ATTRIBUTES, st.just("FastAPI"), st.booleans())
 
 
+@settings(deadline=None)
 @given(st.lists(FOUND_APPS, unique_by=lambda one: (one.file, one.attribute)))
 def test_names_are_valid_and_give_variables_of_their_own(apps: list[Found]) -> None:
     names = list(app_names(apps, "shop").values())
@@ -268,6 +269,7 @@ COMMANDS = st.lists(st.builds(DraftCommand, NAMES, TEXTS, st.none() | TEXTS), ma
 DRAFTS = st.builds(Draft, DRAFT_APPS.map(tuple), DRAFT_FILES.map(tuple), COMMANDS.map(tuple))
 
 
+@settings(deadline=None)
 @given(DRAFTS)
 def test_the_text_means_what_the_draft_does(draft: Draft) -> None:
     text = render(draft)
