@@ -24,6 +24,7 @@ FRAMEWORKS = {
     "quart.Quart": "Quart",
     "quart.app.Quart": "Quart",
     "django.core.asgi.get_asgi_application": "Django",
+    "django.core.handlers.asgi.ASGIHandler": "Django",
     "channels.routing.ProtocolTypeRouter": "Django Channels",
     "sanic.Sanic": "Sanic",
     "sanic.app.Sanic": "Sanic",
@@ -51,8 +52,16 @@ OTHERS = {
 }
 """What people may expect devrun to serve, and why it does not."""
 
-WORDS = tuple(sorted({name.partition(".")[0] for name in (*FRAMEWORKS, *OTHERS)} | {"receive"}))
-"""A file without any of these makes no app by itself."""
+_COMMON = ("App", "Application", "API")
+
+
+def _word(origin: str) -> str:
+    first, last = origin.partition(".")[0], origin.rpartition(".")[2]
+    return first if last in _COMMON else last
+
+
+WORDS = tuple(sorted({"receive", *map(_word, FRAMEWORKS), *map(_word, OTHERS)}))
+"""A file without any of these makes no app by itself: what is called, or its package where that is a common word."""
 
 
 @dataclass(frozen=True, slots=True)

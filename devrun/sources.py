@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_MOUNT = re.compile(rb"[mM]ount\s*\(")
 _ASGI_PARAMETERS = ["scope", "receive", "send"]
 
 
@@ -65,14 +66,26 @@ def read(content: bytes) -> Module:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(content)
             module = Module()
-            for node in ast.walk(tree):
-                _note_import(module, node)
-                _note_mount(module, node)
+            for statement in _everywhere(tree.body):
+                _note_import(module, statement)
+            if _MOUNT.search(content):
+                for node in ast.walk(tree):
+                    _note_mount(module, node)
             for statement in _flat(tree.body):
                 _note_statement(module, statement)
     except (ValueError, RecursionError, MemoryError) as error:  # a NUL, a false encoding, thousands of brackets
         raise SyntaxError(str(error) or "nested too deeply") from None
     return module
+
+
+def _everywhere(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """All statements, also those inside functions and classes. Expressions, which are most of a tree, are not walked."""
+    for statement in body:
+        yield statement
+        for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+            inner: list[ast.stmt] = getattr(statement, name, [])
+            if inner:
+                yield from _everywhere(inner)
 
 
 def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
@@ -151,14 +164,15 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
     returned = [
         _value(statement.value) for statement in statements if isinstance(statement, ast.Return) and statement.value
     ]
-    calls = (dotted(call.func) for call in ast.walk(node) if isinstance(call, ast.Call))
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
+    required = len(positional) > len(arguments.defaults) or None in arguments.kw_defaults
+    calls = [] if required else [dotted(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)]
     return Function(
-        returns=dotted(node.returns),
+        returns=_annotation(node.returns),
         values=tuple(local.get(value.alias or "", value) for value in returned),
         calls=frozenset(name for name in calls if name),
-        required=len(positional) > len(arguments.defaults) or None in arguments.kw_defaults,
+        required=required,
         coroutine=isinstance(node, ast.AsyncFunctionDef),
         asgi=isinstance(node, ast.AsyncFunctionDef) and [one.arg for one in positional] == _ASGI_PARAMETERS,
     )
@@ -179,8 +193,17 @@ def _value(node: ast.expr) -> Value:
     return Value(alias=dotted(node), names=names)
 
 
+def _annotation(node: ast.expr | None) -> str | None:
+    """The name in an annotation, which may stand in quotes."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text if _DOTTED.fullmatch(text) else None
+        case _:
+            return dotted(node)
+
+
 def dotted(node: ast.expr | None) -> str | None:
-    """``a.b.c``, also where it stands in quotes or has brackets behind it; None for any other expression."""
+    """``a.b.c``, also where brackets stand behind it; None for any other expression."""
     match node:
         case ast.Name(id=name):
             return name
@@ -189,7 +212,5 @@ def dotted(node: ast.expr | None) -> str | None:
             return None if before is None else f"{before}.{attribute}"
         case ast.Subscript(value=value):
             return dotted(value)
-        case ast.Constant(value=str(text)) if _DOTTED.fullmatch(text):
-            return text
         case _:
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -10,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from devrun.schema import schema_text
 from tests.conftest import StackStarter
-from tests.driver import Stack, clean_environ, write_files
+from tests.driver import Stack, clean_environ, wait_until, write_files
 from tests.live.environments import Environment
 
 OTHERS = ("quart", "sanic", "falcon", "blacksheep")
@@ -183,4 +183,18 @@ def test_every_framework_is_found_and_runs(tmp_path: Path, packages: Path, up: S
     stack.wait_ready(timeout=60)
     assert {name: stack.get(name).text for name in frameworks} == frameworks
     assert stack.stop() == 0
-    shutil.rmtree(folder / ".devrun")
+
+
+def test_the_schema_beside_the_state_is_that_of_the_running_version(tmp_path: Path, up: StackStarter) -> None:
+    folder = write_files(tmp_path, {"devrun.toml": '[apps.api]\napp = "main:app"\n', "main.py": FILES["plain/asgi.py"]})
+    schema = folder / ".devrun/devrun.schema.json"
+    write_files(folder, {".devrun/devrun.schema.json": "of an older version"})
+    stack = up(folder)
+    wait_until(lambda: schema.read_text() == schema_text(), "no new schema")
+    assert stack.stop() == 0
+    before = schema.stat().st_mtime_ns, schema.stat().st_ino
+
+    again = up(folder)
+    again.wait_ready()
+    assert again.stop() == 0
+    assert (schema.stat().st_mtime_ns, schema.stat().st_ino) == before

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import string
 from posixpath import normpath
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -64,7 +65,7 @@ def frontend(
     ],
 )  # fmt: skip
 def test_the_folder_from_which_the_import_string_works(
-    files: tuple[str, ...], options: dict[str, str], folder: str
+    files: tuple[str, ...], options: dict[str, Any], folder: str
 ) -> None:
     assert base(files[-1] if "main" not in files[0] else files[0], layout(*files, **options)) == folder
 
