@@ -38,7 +38,7 @@ class Framework:
 _VITE_CONFIGS = tuple(f"vite.config.{suffix}" for suffix in ("ts", "js", "mts", "mjs", "cts", "cjs"))
 _META = "import.meta.env.{}"
 _PROCESS = "process.env.{}"
-_BY_HAND = "restart the dev server after `devrun up`: it reads the file only when it starts"
+_BY_HAND = "reads it only when it starts: restart the dev server after `devrun up`"
 
 
 def _on_vite(
@@ -72,16 +72,16 @@ FRAMEWORKS = (
         tools=("nuxt", "nuxi"),
         path=".env",
         prefix="NUXT_PUBLIC_",
-        reads="useRuntimeConfig().public",
+        reads="useRuntimeConfig().public.apiUrl",
         source="https://nuxt.com/docs/4.x/directory-structure/env",
-        note="name the variables in nuxt.config under runtimeConfig.public: apiUrl stands for NUXT_PUBLIC_API_URL",
+        note="name it in nuxt.config: runtimeConfig.public.apiUrl stands for NUXT_PUBLIC_API_URL",
     ),
     replace(
         _on_vite("SvelteKit", ("@sveltejs/kit",), prefix="PUBLIC_", configs=("svelte.config.js", "svelte.config.ts")),
         reads="import {{ {} }} from '$env/static/public'",
         source="https://svelte.dev/docs/kit/environment-variables",
         prefix_key="publicPrefix",
-        note="SvelteKit 3 wants the variables declared in src/env.ts, with `public: true`",
+        note="SvelteKit 3 wants it declared in src/env.ts, with `public: true`",
     ),
     _on_vite(
         *("Astro", ("astro",), ("astro",), "PUBLIC_"),
@@ -104,9 +104,9 @@ FRAMEWORKS = (
         tools=("remix",),
         path=".env",
         prefix="",
-        reads="process.env.{} in a loader",
+        reads=_PROCESS,
         source="https://remix.run/docs/en/main/guides/envvars",
-        note="only the server sees these: the root loader hands to the browser what it needs",
+        note="only the server sees it: the root loader hands on what the browser needs",
     ),
     Framework(
         name="Expo",
@@ -116,7 +116,7 @@ FRAMEWORKS = (
         prefix="EXPO_PUBLIC_",
         reads=_PROCESS,
         source="https://docs.expo.dev/guides/environment-variables/",
-        note="a phone is another machine, where 127.0.0.1 is the phone itself: give the app a `host` that it can reach",
+        note="on a phone 127.0.0.1 is the phone itself: give the app a `host` that it can reach",
     ),
     Framework(
         name="Angular with @ngx-env/builder",
@@ -136,7 +136,7 @@ FRAMEWORKS = (
         prefix="NG_APP_",
         reads=_META,
         source="https://angular.dev/tools/cli/environments",
-        note="Angular reads no env file by itself: `ng add @ngx-env/builder` makes it read this one; " + _BY_HAND,
+        note="reads no env file by itself: `ng add @ngx-env/builder` makes it read this one, when it starts",
     ),
     Framework(
         name="Create React App",
@@ -174,7 +174,9 @@ FRAMEWORKS = (
     ),
     replace(_on_vite("Vite", ("vite", "rolldown-vite"), ("vite",)), page=True),
 )
-REMIX_ON_VITE = _on_vite("Remix", ("@remix-run/dev",), ("remix",), source="https://remix.run/docs/en/main/guides/vite")
+REMIX_ON_VITE = _on_vite(
+    *("Remix with Vite", ("@remix-run/dev",), ("remix",)), source="https://remix.run/docs/en/main/guides/vite"
+)
 
 MANAGERS = (
     ("pnpm-lock.yaml", "pnpm"),

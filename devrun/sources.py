@@ -79,7 +79,7 @@ def read(content: bytes) -> Module:
 
 
 def _everywhere(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """All statements, also those inside functions and classes. Expressions, which are most of a tree, are not walked."""
+    """All statements, also those inside functions and classes; expressions, most of a tree, are not walked."""
     for statement in body:
         yield statement
         for name in ("body", "orelse", "handlers", "finalbody", "cases"):

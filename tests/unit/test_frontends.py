@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ CREATED = [
     (("@builder.io/qwik", "@builder.io/qwik-city", "vite"), "vite --mode ssr", "Qwik", ".env.local", "PUBLIC_"),
     (("@qwik.dev/core", "vite"), "vite --mode ssr", "Qwik", ".env.local", "PUBLIC_"),
     (("@react-router/dev", "react-router", "vite"), "react-router dev", "React Router", ".env.local", "VITE_"),
-    (("@remix-run/dev", "vite"), "remix vite:dev", "Remix", ".env.local", "VITE_"),
+    (("@remix-run/dev", "vite"), "remix vite:dev", "Remix with Vite", ".env.local", "VITE_"),
     (("@remix-run/dev",), "remix dev", "Remix", ".env", ""),
     (("expo", "react-native"), "expo start", "Expo", ".env.local", "EXPO_PUBLIC_"),
     (("@angular/core", "@angular/cli"), "ng serve", "Angular", ".env.local", "NG_APP_"),
@@ -139,3 +140,14 @@ def test_the_lock_file_tells_the_manager(lock: str, program: str) -> None:
 
 def test_without_a_lock_file_the_manager_is_unknown() -> None:
     assert manager({}, {"package.json"}) is None
+
+
+def test_readme_has_the_same_table() -> None:
+    rows = [
+        f"| [{one.name}]({one.source}) | `{one.path}` | {f'`{one.prefix}`' if one.prefix else 'none'} "
+        f"| `{one.reads.format(one.prefix + 'API_URL')}` | {one.note}".rstrip()
+        + " |"
+        for one in sorted(ALL, key=lambda one: one.name.lower())
+    ]
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert "\n".join(["| --- | --- | --- | --- | --- |", *rows]) in readme
