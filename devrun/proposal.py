@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import keyword
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from posixpath import dirname
 
 from devrun.asgi import Found, Refused
@@ -117,10 +119,8 @@ def base(file: str, layout: Layout) -> str | None:
     if not candidates:
         return None
     around = dirname(file)
-    imports: set[str] = set()
-    for path, names in layout.files.items():
-        if _below(path, around):
-            imports |= names
+    imports = {name for path, names in layout.files.items() if _below(path, around) for name in names}
+    imports -= sys.stdlib_module_names  # a folder `logging` is more often a name alike than what is meant
     folders = {folder for path in layout.files for folder in _parents(path)}
 
     def rank(folder: str) -> tuple[int, bool, bool]:
@@ -167,34 +167,8 @@ def _interpreter(home: str, layout: Layout) -> str | None:
 
 _USUAL = frozenset(
     (
-        *(
-            "app",
-            "apps",
-            "application",
-            "asgi",
-            "main",
-            "server",
-            "src",
-            "__init__",
-            "__main__",
-            "create",
-            "make",
-            "build",
-        ),
-        *(
-            "get",
-            "factory",
-            "services",
-            "packages",
-            "core",
-            "lib",
-            "python",
-            "py",
-            "run",
-            "web_app",
-            "bootstrap",
-            "init",
-        ),
+        *("app", "apps", "application", "asgi", "main", "server", "src", "__init__", "__main__", "create", "make"),
+        *("build", "get", "factory", "services", "packages", "core", "lib", "python", "py", "run", "bootstrap", "init"),
     )
 )
 """Words that tell nothing about an app."""
@@ -207,16 +181,16 @@ def app_names(apps: list[Found], project: str) -> dict[Found, str]:
     names: dict[Found, str] = {}
     taken: set[str] = set()
     for one in sorted(apps, key=lambda one: (one.file.count("/"), one.file, one.attribute)):
-        options = [*_words(one, crowds[one.file] > 1), slug(project) or "api"]
-        name = next((option for option in options if variable_stem(option) not in taken), None)
-        number = 2
-        while name is None:
-            numbered = f"{options[0]}-{number}"
-            name = None if variable_stem(numbered) in taken else numbered
-            number += 1
+        name = _free([*_words(one, crowds[one.file] > 1), slug(project) or "api"], taken)
         taken.add(variable_stem(name))
         names[one] = name
     return names
+
+
+def _free(options: list[str], taken: Container[str]) -> str:
+    """The first of these names whose variables are nobody's; else the first one with a number."""
+    numbered = (f"{options[0]}-{number}" for number in count(2))
+    return next(name for name in chain(options, numbered) if variable_stem(name) not in taken)
 
 
 def _words(one: Found, crowded: bool) -> Iterator[str]:
@@ -265,12 +239,7 @@ def _commands(findings: Findings, taken: set[str]) -> Iterator[DraftCommand]:
         if one.script is None:
             continue
         word = slug(one.folder.rpartition("/")[2])
-        options = ["web" if word in ("", "frontend", "client", "ui") else word, "frontend", "web-server"]
-        name = next((option for option in options if variable_stem(option) not in stems), None)
-        number = 2
-        while name is None:
-            name = None if variable_stem(f"web-{number}") in stems else f"web-{number}"
-            number += 1
+        name = _free(["web" if word in ("", "frontend", "client", "ui") else word, "frontend"], stems)
         stems.add(variable_stem(name))
         program = (findings.managers or {}).get(one.folder, "npm")
         yield DraftCommand(name, f"{program} run {one.script}", one.folder or None)

@@ -103,7 +103,7 @@ def _new(content: bytes | None, text: bytes) -> bytes:
 
 
 def _nothing(folder: Path, draft: Draft) -> UsageError:
-    looked = ", ".join(dict.fromkeys(FRAMEWORKS.values()))
+    looked = ", ".join(label for label in dict.fromkeys(FRAMEWORKS.values()) if " " not in label)
     seen = "".join(f"\nnote: {note}" for note in draft.notes)
     return UsageError(
         f"no ASGI app found in {writer.shown(folder)}: looked for {looked}, and `async def app(scope, receive, send)`,"

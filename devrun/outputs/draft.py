@@ -60,7 +60,7 @@ def _commands(commands: tuple[DraftCommand, ...]) -> list[str]:
     lines = _comment("A dev server that `devrun up` starts, too; without this, start it in a terminal of its own.")
     for one in commands:
         table = {"run": one.run} if one.cwd is None else {"run": one.run, "cwd": one.cwd}
-        lines += [f"# [commands.{one.name}]", *(f"# {line}" for line in tomli_w.dumps(table).splitlines())]
+        lines += [f"# [commands.{one.name}]", *(f"# {line}" for line in _toml(table))]
     return lines
 
 
@@ -70,7 +70,12 @@ def _pairs(table: msgspec.Struct) -> list[str]:
     written: dict[str, Any] = {
         key: value for key, value in msgspec.to_builtins(table).items() if value and value != defaults[key]
     }
-    return tomli_w.dumps(written).splitlines()
+    return _toml(written)
+
+
+def _toml(table: dict[str, Any]) -> list[str]:
+    """Lines of TOML: a text may hold what Python takes for the end of a line, so they are split at line feeds alone."""
+    return tomli_w.dumps(table).rstrip("\n").split("\n")
 
 
 def _comment(text: str) -> list[str]:

@@ -55,6 +55,7 @@ def frontend(
         (("backend/app/main.py", "backend/app/db.py"), {"main": "db"}, "backend/app"),
         (("backend/app/main.py", "backend/app/db.py"), {"db": "app"}, "backend"),
         (("backend/main.py",), {}, "backend"),
+        (("backend/main.py", "logging/x.py"), {"main": "logging"}, "backend"),
         (("backend/main.py",), {"projects": "backend"}, "backend"),
         (("backend/app/main.py",), {"projects": "backend"}, "backend"),
         (("services/x/src/x/__init__.py", "services/x/src/x/main.py"), {"projects": "services/x"}, "services/x/src"),
@@ -197,7 +198,7 @@ def test_commands_have_names_of_their_own() -> None:
     draft = propose(Findings(layout("web/main.py"), apps, frontends=tuple(fronts)))
     assert [one.name for one in draft.apps] == ["web"]
     names = [one.name for one in draft.commands]
-    assert names == ["frontend", "web-server", "web-2", "web-3", "web-4", "web-5"]
+    assert names == ["frontend", "web-2", "web-3", "web-4", "web-5", "web-6"]
 
 
 def test_frontends_without_apps() -> None:
