@@ -219,7 +219,7 @@ def test_a_name_that_nothing_has(project: ProjectBuilder, name: str, hint: str) 
     ("args", "said"),
     [
         (("upp",), "no command is named 'upp'; did you mean 'up'?"),
-        (("launch",), "no command is named 'launch'; known commands: up, status, url, port, check, schema"),
+        (("launch",), "no command is named 'launch'; known commands: init, up, status, url, port, check, schema"),
         (("--colour",), "No such option"),
         (("up", "--jso"), "--json"),
         (("up", "--json", "--plain"), "--json and --plain exclude each other"),
@@ -393,7 +393,7 @@ def test_a_disk_that_fills_while_the_stack_is_up(project: ProjectBuilder, small_
     junk.unlink()
     assert devrun(folder, "check").code == 0
     assert mine.read_bytes() == b"MINE=1\n"
-    assert set(os.listdir(folder / ".devrun")) - {"cache"} == {".gitignore", "lock"}
+    assert set(os.listdir(folder / ".devrun")) - {"cache", "devrun.schema.json"} == {".gitignore", "lock"}
 
 
 # --- machines that lack something ---------------------------------------------------------------------------------

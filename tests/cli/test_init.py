@@ -150,10 +150,10 @@ PROJECTS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], list[dict[str,
     "files that cannot be read": (
         {
             "api/main.py": FASTAPI,
-            "api/broken.py": "import fastapi\ndef (:\n",
-            "api/latin.py": "# coding: latin-1\nimport fastapi\nx = 'é'\n".encode("latin-1"),
-            "api/bytes.py": b"import fastapi\nx = '\xff'\n",
-            "api/nul.py": b"import fastapi\n\0\n",
+            "api/broken.py": "from fastapi import FastAPI\ndef (:\n",
+            "api/latin.py": "# coding: latin-1\nfrom fastapi import FastAPI\nx = 'é'\n".encode("latin-1"),
+            "api/bytes.py": b"from fastapi import FastAPI\nx = '\xff'\n",
+            "api/nul.py": b"from fastapi import FastAPI\n\0\n",
             "web/package.json": "{",
             "web2/package.json": "[1]",
             "pyproject.toml": "[tool",
@@ -194,7 +194,7 @@ def test_what_it_says_and_writes(tmp_path: Path) -> None:
         "api/main.py": FASTAPI,
         "old/site.py": "from flask import Flask\napp = Flask('old')\n",
         "fast/main.py": "from robyn import Robyn\napp = Robyn(__file__)\n",
-        "api/broken.py": "import fastapi\ndef (:\n",
+        "api/broken.py": "from fastapi import FastAPI\ndef (:\n",
         "web/package.json": json.dumps({"scripts": {"dev": "vite"}, "devDependencies": {"vite": "8"}}),
         "web/yarn.lock": "",
     }
