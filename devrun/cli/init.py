@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -78,15 +78,14 @@ def notes(draft: Draft, folder: Path) -> list[str]:
 
 
 def unignored(folder: Path, paths: Iterable[str]) -> list[str]:
-    """The files that git would add; none where there is no git or no repository."""
-    git = shutil.which("git")
-    if git is None:
-        return []
+    """The files that git would add; none where there is no git, no repository, or no answer in time."""
     found: list[str] = []
     for path in paths:
-        done = subprocess.run([git, "check-ignore", "-q", "--", path], cwd=folder, capture_output=True)
-        if done.returncode == 1:
-            found.append(path)
+        command = ["git", "check-ignore", "--quiet", "--", path]
+        with suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=2)
+            if done.returncode == 1:
+                found.append(path)
     return found
 
 
