@@ -221,6 +221,9 @@ def slug(text: str) -> str:
 def _files(frontends: Iterable[Frontend], apps: tuple[DraftApp, ...], notes: list[str]) -> Iterator[DraftFile]:
     taken: dict[str, Frontend] = {}
     for one in frontends:
+        if one.path.startswith(("/", "../")):
+            notes.append(f"{_place(one)}: it reads {one.path}, which is outside this folder, so it is left out")
+            continue
         other = taken.setdefault(one.path, one)
         if other is not one and other.prefix != one.prefix:
             notes.append(f"{one.path} is read by {_place(other)} and by {_place(one)}: only {other.prefix} is written")

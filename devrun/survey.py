@@ -206,7 +206,9 @@ def _frontends(top: Path, seen: _Seen) -> tuple[tuple[Frontend, ...], dict[str, 
         if program is not None:
             managers[folder] = program
         one = recognise(folder, package, names, configs)
-        if one is not None:
+        if one is not None and not (top / one.path).parent.is_dir():
+            seen.notes.append(f"{folder}/package.json: it reads {one.path}, whose folder is not there")
+        elif one is not None:
             found.append(one)
             managers.setdefault(folder, _inherited(folder, managers))
     return tuple(found), managers

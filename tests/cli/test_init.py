@@ -216,6 +216,20 @@ def test_what_it_says_and_writes(tmp_path: Path) -> None:
     assert (tmp_path / ".devrun").stat().st_mode & 0o777 == 0o700
 
 
+def test_env_files_in_folders_that_are_not_there(tmp_path: Path) -> None:
+    files = {
+        "main.py": FASTAPI,
+        "web/package.json": json.dumps({"scripts": {"dev": "vite"}}),
+        "web/vite.config.ts": "export default { envDir: 'env' }",
+    }
+    document, said = init(tmp_path, files)
+    assert "dotenv" not in document
+    assert "note: web/package.json: it reads web/env/.env.local, whose folder is not there" in said
+    (tmp_path / "devrun.toml").unlink()
+    document, _ = init(tmp_path, {"web/env/.gitkeep": ""})
+    assert [file["path"] for file in document["dotenv"]] == ["web/env/.env.local"]
+
+
 def test_it_never_overwrites(tmp_path: Path) -> None:
     write_files(tmp_path, {"main.py": FASTAPI, "devrun.toml": "mine"})
     done = devrun(tmp_path, "init")

@@ -16,7 +16,7 @@ def taplo(file: Path) -> subprocess.CompletedProcess[str]:
     program = Path(sysconfig.get_path("scripts"), "taplo")
     if not program.exists():
         pytest.skip("taplo is not installed")
-    command = [program, "lint", "--no-auto-config", file.name]
+    command = [str(program), "lint", "--no-auto-config", file.name]
     return subprocess.run(command, cwd=file.parent, env=clean_environ(), capture_output=True, text=True, timeout=50)
 
 

@@ -190,6 +190,13 @@ def test_frontends_that_read_one_file() -> None:
     assert "a/package.json" in note and "c/package.json" in note and "VITE_" in note
 
 
+@pytest.mark.parametrize("path", ["../.env.local", "/etc/.env"])
+def test_a_frontend_that_reads_a_file_elsewhere(path: str) -> None:
+    draft = propose(Findings(layout("main.py"), (app("main.py"),), frontends=(frontend("", path),)))
+    assert draft.files == ()
+    assert draft.notes == (f"package.json: it reads {path}, which is outside this folder, so it is left out",)
+
+
 def test_commands_have_names_of_their_own() -> None:
     fronts = [
         frontend(folder, f"{folder}/.env") for folder in ("web", "x/web", "y/frontend", "z/client", "1/ui", "2/ui")
