@@ -172,11 +172,11 @@ def _entry_points(top: Path, seen: _Seen, apps: Sequence[Found]) -> Iterator[Fou
     for folder in sorted(seen.projects):
         prefix = f"{folder}/" if folder else ""
         entry = _fastapi_entry(top / folder / "pyproject.toml")
-        module, _, attribute = (entry or "").partition(":")
         if entry is None:
             continue
-        stem = prefix + module.replace(".", "/")
-        files = [stem + ".py", f"{stem}/__init__.py", f"{prefix}src/{module.replace('.', '/')}.py"]
+        module, _, attribute = entry.partition(":")
+        stem = module.replace(".", "/")
+        files = [f"{prefix}{source}{stem}{end}" for source in ("", "src/") for end in (".py", "/__init__.py")]
         file = next((one for one in files if one in seen.python), None)
         if file is None:
             seen.notes.append(f"{prefix}pyproject.toml: there is no file for the entrypoint {entry!r} of tool.fastapi")

@@ -121,6 +121,16 @@ PROJECTS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], list[dict[str,
         {"web": {"app": "shop.web:site"}},
         [],
     ),
+    "an entrypoint in src, without an attribute": (
+        {
+            "api/pyproject.toml": '[tool.fastapi]\nentrypoint = "shop"\n',
+            "api/src/shop/__init__.py": "from unknown import app\n",
+            "users/main.py": FASTAPI,
+            "users/pyproject.toml": '[tool.fastapi]\nentrypoint = "nowhere:app"\n',
+        },
+        {"shop": {"app": "shop:app", "cwd": "api/src"}, "users": {"app": "main:app", "cwd": "users"}},
+        [],
+    ),
     "an entrypoint that the source tells, too": (
         {"pyproject.toml": '[tool.fastapi]\nentrypoint = "main:app"\n', "main.py": FASTAPI},
         {"api": {"app": "main:app"}},
