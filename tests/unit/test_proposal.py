@@ -258,7 +258,8 @@ prefix = "NEXT_PUBLIC_"
 """  # fmt: skip
 
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+HOSTILE = st.sampled_from("\n\r\t\x0b\x0c\x1c\x85\u2028\"'\\#[]=$\x7f")
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0") | HOSTILE, min_size=1, max_size=8)
 PARTS = st.text(string.ascii_letters + "_é日", min_size=1, max_size=8)
 IMPORTS = st.builds("{}.{}:{}".format, PARTS, PARTS, PARTS)
 NAMES = st.from_regex(re.compile(NAME_PATTERN[:-1] + r"\Z"))
