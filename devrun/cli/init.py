@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from devrun.asgi import FRAMEWORKS
+from devrun.cautions import in_git
 from devrun.cli.reading import here
 from devrun.errors import UsageError
 from devrun.outputs import draft as drafts
@@ -67,7 +66,7 @@ def found(draft: Draft) -> list[str]:
 def exposed(draft: Draft, folder: Path) -> list[str]:
     """What git would take with it."""
     paths = [one.file.path for one in draft.files] or [".env"]
-    return [f"warning: git does not ignore {path}: add it to .gitignore" for path in unignored(folder, paths)]
+    return [f"warning: {line}" for path in paths for line in in_git(path, folder / path, os.environ)]
 
 
 def notes(draft: Draft, folder: Path) -> list[str]:
@@ -75,18 +74,6 @@ def notes(draft: Draft, folder: Path) -> list[str]:
     above = nearest_config(str(folder.parent))
     nested = [] if above is None else [f"{writer.shown(above)} does not count any more in this folder"]
     return [f"note: {note}" for note in (*draft.notes, *nested)]
-
-
-def unignored(folder: Path, paths: Iterable[str]) -> list[str]:
-    """The files that git would add; none where there is no git, no repository, or no answer in time."""
-    found: list[str] = []
-    for path in paths:
-        command = ["git", "check-ignore", "--quiet", "--", path]
-        with suppress(OSError, subprocess.TimeoutExpired):
-            done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=2)
-            if done.returncode == 1:
-                found.append(path)
-    return found
 
 
 def say(lines: Iterable[str]) -> None:

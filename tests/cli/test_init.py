@@ -275,7 +275,7 @@ def test_it_says_which_env_file_git_would_take(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     web = json.dumps({"scripts": {"dev": "vite"}, "devDependencies": {"vite": "8"}})
     _, said = init(tmp_path, {"main.py": FASTAPI, "web/package.json": web})
-    assert "warning: git does not ignore web/.env.local: add it to .gitignore" in said
+    assert "warning: web/.env.local is not ignored by git: add it to .gitignore" in said
     (tmp_path / "devrun.toml").unlink()
     _, said = init(tmp_path, {"web/.gitignore": "*.local\n"})
     assert not [line for line in said if "git" in line]
