@@ -86,7 +86,7 @@ class Stack:
             bind(self.plan.apps, last_ports(self._project)) as listeners,
         ):
             self._supervisor.tell(StackStarting(self.plan.name, tuple(self.plan.apps)))
-            for note in listeners.notes:
+            for note in (*self.plan.warnings, *listeners.notes):
                 self._supervisor.tell(Warned(note))
             publisher = Publisher(self.plan, state, self._supervisor.tell)
             try:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import NODEFAULT, Meta, Struct, defstruct, field
 from msgspec.structs import FieldInfo, fields
 
+from devrun.consumers import Consumer
 from devrun.kinds import Host, ImportString, Name, Port, Text, UrlPath, Variable
 from devrun.uvicorn_settings import UvicornSettings
 
@@ -81,6 +82,13 @@ class EnvFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     outside: Annotated[
         bool, Meta(description="The file may lie outside the project folder, also by way of a link.")
     ] = False
+    readers: Annotated[
+        Annotated[
+            tuple[Consumer, ...], Meta(min_length=1, extra={"expected": "a list of the programs that read the file"})
+        ]
+        | None,
+        Meta(description="The programs that read the file and must read every value alike; default: all known ones."),
+    ] = field(default=None, name="for")
 
 
 class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -100,7 +100,7 @@ class EnvFiles:
         return self._record(file, writer.look(file.path, self._owner(file)))
 
     def _put(self, file: EnvFilePlan, variables: Mapping[str, str]) -> tuple[EnvFileRecord, list[str]]:
-        installed = writer.install_block(file.path, variables, self._owner(file))
+        installed = writer.install_block(file.path, variables, self._owner(file), file.readers)
         shown = [os.path.relpath(file.path, self._state.project.folder)] if installed.wrote else []
         return self._record(file, installed.found), shown
 
@@ -137,6 +137,6 @@ def merged(files: Iterable[Wanted]) -> list[Wanted]:
     whole: dict[Path, Wanted] = {}
     for file, variables in files:
         first, before = whole.get(_real(file), (file, {}))
-        keep = first.keep or file.keep
-        whole[_real(file)] = (replace(first, keep=keep), {**before, **variables})
+        both = replace(first, keep=first.keep or file.keep, readers=first.readers | file.readers)
+        whole[_real(file)] = (both, {**before, **variables})
     return list(whole.values())

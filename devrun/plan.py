@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from devrun.consumers import EVERYBODY, Consumers
+
 
 @dataclass(frozen=True, slots=True)
 class AppPlan:
@@ -70,6 +72,8 @@ class EnvFilePlan:
     only: tuple[str, ...] | None
     vars: Mapping[str, str]
     keep: bool
+    readers: Consumers = EVERYBODY
+    """Who must read every value alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +97,5 @@ class Plan:
     stack: str
     """Unique to one launcher: the value of ``DEVRUN_STACK``."""
     reload: ReloadPlan = ReloadPlan()
+    warnings: tuple[str, ...] = ()
+    """What is not wrong, but should be known, each with the line of the config that it is about."""

@@ -17,11 +17,13 @@ from typing import Protocol
 import dotenv
 import msgspec
 
-from devrun import variables
-from devrun.config import App, ProjectConfig, Reload
+from devrun import naming, variables
+from devrun.config import App, EnvFile, ProjectConfig, Reload
+from devrun.consumers import EVERYBODY, Consumers
 from devrun.errors import ConfigError, Mistake, UsageError
 from devrun.places import KeyPath, Places
 from devrun.plan import AppPlan, Endpoint, EnvFilePlan, Plan, ReloadPlan
+from devrun.portable import Refusal, spell
 from devrun.variables import expand, injected
 
 
@@ -87,6 +89,7 @@ def make_plan(source: Source, choices: Choices, host: Host, stack: str) -> Plan:
         environ=host.environ,
         stack=stack,
         reload=_reload(source.config.reload, host),
+        warnings=tuple(dict.fromkeys(map(str, planner.warnings))),
     )
 
 
@@ -164,6 +167,7 @@ class _Planner:
         self._folder = source.file.parent
         self._host = host
         self.mistakes: list[Mistake] = []
+        self.warnings: list[Mistake] = []
 
     def app(self, name: str, choices: Choices) -> AppPlan:
         app = self._config.apps[name]
@@ -200,7 +204,37 @@ class _Planner:
             self._mistake(key, found, "a file in the project folder, or outside = true beside it")
         elif not self._host.disk.is_dir(path.parent):
             self._mistake(key, f"no such folder: {path.parent}", "a file in a folder that is there")
-        return EnvFilePlan(path, file.prefix, file.only, file.vars, file.keep)
+        readers = EVERYBODY if file.readers is None else frozenset(file.readers)
+        self._check_values(index, file, readers)
+        self._check_names(index, file, readers)
+        return EnvFilePlan(path, file.prefix, file.only, file.vars, file.keep, readers)
+
+    def _check_values(self, index: int, file: EnvFile, readers: Consumers) -> None:
+        """Whatever the ports will be: the addresses of one port stand in for those of another."""
+        endpoints = {name: Endpoint(name, "127.0.0.1", 65535) for name in self._config.apps}
+        for variable, text in file.vars.items():
+            if any(variables.problems(text, endpoints, self._host.environ)):
+                continue  # it is a mistake already
+            spelling = spell(expand(text, endpoints, self._host.environ, self._folder), readers)
+            if isinstance(spelling, Refusal):
+                others = ", or `for` without those who do not" if spelling.readers != EVERYBODY else ""
+                self._mistake(
+                    ("dotenv", index, "vars", variable),
+                    f"the value has {spelling}",
+                    f"a value that all who read the file read alike{others}",
+                )
+
+    def _check_names(self, index: int, file: EnvFile, readers: Consumers) -> None:
+        for app in self._config.apps if file.only is None else file.only:
+            for name in injected({app: Endpoint(app, "127.0.0.1", 65535)}):
+                for fate in naming.warnings(file.prefix + name, readers):
+                    self._warning(("apps", app), f"{file.prefix}{name} in {file.path} {fate}")
+        for name in file.vars:
+            for fate in naming.warnings(name, readers):
+                self._warning(("dotenv", index, "vars", name), fate)
+
+    def _warning(self, key: KeyPath, found: str) -> None:
+        self.warnings.append(self._places.mistake(key, found))
 
     def _mistake(self, key: KeyPath, found: str, expected: str) -> None:
         self.mistakes.append(self._places.mistake(key, found, expected))

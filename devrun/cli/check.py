@@ -27,6 +27,8 @@ def check(config: Path | None) -> None:
     for complaint in repair(project):
         click.echo(f"warning: {complaint}", err=True)
     plan = read_plan(project, Choices())
+    for warning in plan.warnings:
+        click.echo(f"warning: {warning}", err=True)
     for caution in cautions(_wanted(plan), project, plan.environ, {}):
         click.echo(f"warning: {caution}", err=True)
     count = len(plan.apps)

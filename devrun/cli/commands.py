@@ -21,6 +21,7 @@ COMMANDS = {
     "status": "devrun.cli.status",
     "url": "devrun.cli.endpoints",
     "port": "devrun.cli.endpoints",
+    "env": "devrun.cli.env",
     "check": "devrun.cli.check",
     "schema": "devrun.cli.schema",
 }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from devrun.consumers import EVERYBODY, Consumers
 from devrun.errors import FileError
 from devrun.outputs import block, envfile, swap
 from devrun.outputs.swap import Seen
@@ -65,9 +66,11 @@ def update(path: Path, change: Callable[[bytes | None], bytes | None], *, mode: 
     raise FileError(f"cannot write {shown(path)}: another program keeps changing it")
 
 
-def install_block(path: Path, variables: Mapping[str, str], owner: str = "") -> Installed:
+def install_block(
+    path: Path, variables: Mapping[str, str], owner: str = "", readers: Consumers = EVERYBODY
+) -> Installed:
     """Put the owner's block into the file, which is made if there is none. Raises ``DevrunError``."""
-    text = envfile.render(variables, owner)
+    text = envfile.render(variables, owner, readers)
     found: Found = "nothing"
 
     def change(content: bytes | None) -> bytes:

@@ -219,7 +219,7 @@ def test_a_name_that_nothing_has(project: ProjectBuilder, name: str, hint: str) 
     ("args", "said"),
     [
         (("upp",), "no command is named 'upp'; did you mean 'up'?"),
-        (("launch",), "no command is named 'launch'; known commands: init, up, status, url, port, check, schema"),
+        (("launch",), "no command is named 'launch'; known commands: init, up, status, url, port, env, check, schema"),
         (("--colour",), "No such option"),
         (("up", "--jso"), "--json"),
         (("up", "--json", "--plain"), "--json and --plain exclude each other"),

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import io
-import shlex
 import string
-import subprocess
-from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
@@ -14,8 +11,6 @@ from hypothesis import strategies as st
 from devrun.errors import DevrunError
 from devrun.outputs.block import put
 from devrun.outputs.envfile import render
-
-SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture)
 
 SPECIAL = string.ascii_letters + string.digits + " \t'\"`\\$#=&;|(){}[]<>*?!^~_./:@%+,-éß日🎉\u00a0"
 values = st.text(alphabet=SPECIAL, max_size=12) | st.text(
@@ -63,11 +58,11 @@ def test_a_value_is_spelled_as_all_readers_take_it(value: str, written: str) -> 
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("a\nINJECTED=1", "a line break"),
-        ("a\r", "a line break"),
+        ("a\nINJECTED=1", "a line feed"),
+        ("a\r", "a carriage return"),
         ("a\0", "NUL"),
         ("a\udc80", "not UTF-8"),
-        ("a\u2028b", "line break"),
+        ("a\u2028b", "a line separator"),
         ("$HOME", "dollar"),
         ("$", "dollar"),
         ("cost$5", "dollar"),
@@ -76,9 +71,9 @@ def test_a_value_is_spelled_as_all_readers_take_it(value: str, written: str) -> 
         ("a\\$", "dollar"),
         ("a\\\\b", "backslash"),
         ("a\\", "backslash"),
-        ('"x"', "double quotes"),
-        ('it\'s "x"', "apostrophe"),
-        ("`it's", "apostrophe"),
+        ('"x" and "y"', "double quotes"),
+        ('it\'s "x"', "a double quote at character 6"),
+        ("`it's", "backtick"),
     ],
 )
 def test_a_value_without_a_portable_spelling_is_refused_by_name(value: str, reason: str) -> None:
@@ -101,14 +96,3 @@ def test_python_dotenv_reads_back_every_accepted_value(wanted: list[str]) -> Non
     text = put(b"AFTER='open\n", render(variables)).decode()
     read = dotenv_values(stream=io.StringIO(text, newline=""))
     assert {key: read[key] for key in variables} == variables
-
-
-@given(st.lists(values.filter(accepted), min_size=100, max_size=200))
-@settings(deadline=None, max_examples=5, suppress_health_check=SLOW)
-def test_a_shell_reads_back_every_accepted_value(tmp_path: Path, wanted: list[str]) -> None:
-    variables = {f"K{i}": value for i, value in enumerate(wanted)}
-    (tmp_path / ".env").write_bytes(render(variables))
-    script = f". {shlex.quote(str(tmp_path / '.env'))}; "
-    script += "".join(f"printf '%s\\0' \"$K{i}\"; " for i in range(len(wanted)))
-    output = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True).stdout
-    assert output.decode().split("\0")[:-1] == wanted

@@ -228,7 +228,7 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         "32: dotenv.1.path: './.env' is the file of dotenv.0 already; expected another file",
         "33: dotenv.1.vars.X: unknown variable '${workspacefolder}'; expected ${NAME.url}, .host, .port or .ws_url of "
         "an app, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${workspaceFolder}'?)",
-        "34: dotenv.1.colour: unknown key; expected a key of [[dotenv]]: path, prefix, only, vars, keep, outside",
+        "34: dotenv.1.colour: unknown key; expected a key of [[dotenv]]: path, prefix, only, vars, keep, outside, for",
         "36: compounds.api: an app has this name, too; expected another name",
         "37: compounds.b1: a circle: b1 -> b2 -> b1; expected compounds that do not hold each other",
         "38: compounds.b2.1: there is no app or compound 'zz'; expected the name of an app or compound",
@@ -236,6 +236,16 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         "41: reload.engine: 'forc'; expected 'auto', 'fork' or 'spawn' (did you mean 'fork'?)",
         "42: reload.preload: the date or time 1979-05-27; expected 'auto' or 'off' or a list of strings",
     ]
+
+
+def test_who_reads_an_env_file_is_named_as_devrun_knows_them() -> None:
+    text = '[apps.a]\napp = "a:a"\n[[dotenv]]\nfor = ["vite", "python-dotenv"]\n'
+    (file,) = parse(text, "devrun.toml")[0].dotenv
+    assert file.readers == ("vite", "python-dotenv")
+    first, second = mistakes('[apps.a]\napp = "a:a"\n[[dotenv]]\nfor = ["vit"]\n[[dotenv]]\npath = "b"\nfor = []\n')
+    assert first.startswith("4: dotenv.0.for.0: 'vit'; expected 'bash', 'bun', ")
+    assert first.endswith(" or 'vite' (did you mean 'vite'?)")
+    assert second == "7: dotenv.1.for: an empty list; expected a list of the programs that read the file"
 
 
 @pytest.mark.parametrize("text", ["", "name = 'x'", "[defaults]"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from devrun.consumers import EVERYBODY
 from devrun.errors import ConfigError, UsageError
 from devrun.parse import parse
 from devrun.plan import Endpoint, Plan
@@ -253,6 +254,76 @@ keep = true
         "VITE_API_PORT": "80",
         "BASE": "http://127.0.0.1:80/v1",
     }
+
+
+def test_a_value_that_some_reader_of_the_file_misreads_is_a_mistake_with_its_line() -> None:
+    text = (
+        BASE
+        + """
+[[dotenv]]
+vars.FINE = "${api.url}/v1?a=b c"
+vars.COST = "cost$$5"
+vars.SECRET = "${env:SECRET}"
+vars.JSON = '{"url": "${api.url}", "cost": "$$5"}'
+vars.PORTS = "$$${api.port}"
+[[dotenv]]
+path = "web.env"
+for = ["vite", "python-dotenv"]
+vars.COST = "cost$$5"
+vars.SECRET = "${env:SECRET}"
+vars.ALL = "\\r"
+vars.UNKNOWN = "${env:NONE}"
+"""
+    )
+    with pytest.raises(ConfigError) as caught:
+        plan(text, environ={"SECRET": "it's\n"})
+    expected = "; expected a value that all who read the file read alike, or `for` without those who do not"
+    assert [str(mistake).removesuffix(expected) for mistake in caught.value.mistakes] == [
+        "devrun.toml:16: dotenv.0.vars.COST: the value has a dollar sign before a digit at character 5, which is "
+        "replaced by an argument in next and bun",
+        "devrun.toml:17: dotenv.0.vars.SECRET: the value has a line feed at character 5, which ends the value in "
+        "django-environ, direnv and ruby-dotenv",
+        "devrun.toml:19: dotenv.0.vars.PORTS: the value has a dollar sign before a digit at character 1, which is "
+        "replaced by an argument in next and bun; a dollar sign in front at character 1, which makes it the name of "
+        "another variable in django-environ",
+        "devrun.toml:25: dotenv.1.vars.ALL: the value has a carriage return at character 1, which ends the line, or is "
+        "lost, in vite and python-dotenv",
+        "devrun.toml:26: dotenv.1.vars.UNKNOWN: '${env:NONE}' is not set; expected 'NONE' in the environment of devrun",
+    ]
+    assert [str(mistake).endswith(expected) for mistake in caught.value.mistakes] == [True] * 4 + [False]
+
+
+def test_a_value_that_nobody_can_read_has_no_other_readers() -> None:
+    text = '[apps.api]\napp = "a:a"\n[[dotenv]]\nvars.BYTES = "${env:BYTES}"\n'
+    with pytest.raises(ConfigError) as caught:
+        plan(text, environ={"BYTES": "\udc80"})
+    assert str(caught.value).endswith(
+        "which cannot be read in every reader of env files; expected a value that all who read the file read alike"
+    )
+
+
+def test_who_reads_an_env_file_and_what_they_make_of_names() -> None:
+    text = """
+[apps.docker]
+app = "a:a"
+[apps.api]
+app = "a:a"
+[[dotenv]]
+vars = { PATH = "x", UID = "1", MINE = "2" }
+for = ["next", "docker-compose"]
+[[dotenv]]
+path = "web.env"
+only = ["api"]
+"""
+    made = plan(text)
+    assert [file.readers for file in made.env_files] == [{"next", "docker-compose"}, EVERYBODY]
+    assert made.warnings == (
+        *(
+            f"devrun.toml:2: apps.docker: DOCKER_{part} in .env is obeyed in docker-compose"
+            for part in ("URL", "HOST", "PORT")
+        ),
+        "devrun.toml:7: dotenv.0.vars.PATH: keeps the value that the environment has for it in next and docker-compose",
+    )
 
 
 @pytest.mark.parametrize(
