@@ -6,18 +6,21 @@ Must not touch arguments, the environment or the console: ``cli`` hands in what 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from devrun.control.desk import Desk
+from devrun.control.inspecting import Inspector
 from devrun.control.server import serving
 from devrun.descriptors import raise_descriptor_limit
 from devrun.engine import Engine, Groups, Recipe, Surroundings
-from devrun.events import RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned
+from devrun.events import Event, RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned
 from devrun.forker import Exits
 from devrun.forking import ForkEngine
 from devrun.forkserver import Terms
 from devrun.guarding import guarded
+from devrun.history import History
 from devrun.homes import Homes
 from devrun.lock import open_state
 from devrun.logs import Logs
@@ -56,12 +59,14 @@ class Stack:
         """``terminal``: rows and columns of the terminal that the apps' output ends up on; None: it is no terminal."""
         self.plan = plan
         self._project = project
-        self._view = view
         self._terminal = terminal
         self._loop = asyncio.get_running_loop()
         self._engine: Engine | None = None
-        self._desk = Desk(str(project.folder), self.engines)
-        self._supervisor = Supervisor(self._loop, [view, *sinks, self._desk])
+        history = History(time.time)
+        self._logs = Logs(view.log, history)
+        self._inspector = Inspector(str(project.folder), self.engines)
+        self._desk = Desk(plan.stack, self._post, history, self._inspector)
+        self._supervisor = Supervisor(self._loop, [view, *sinks, self._logs, self._desk])
 
     def stop(self) -> None:
         """Ask the stack to go down; a second time: at once."""
@@ -70,6 +75,9 @@ class Stack:
     def restart(self, apps: Sequence[str] = ()) -> None:
         """Ask for new workers of these apps, or of all."""
         self._supervisor.post(RestartAsked(tuple(apps), self._loop.time()))
+
+    def _post(self, event: Event) -> None:
+        self._supervisor.post(event)
 
     def engines(self) -> EngineReport:
         """Tell how the workers are made; nothing before they are."""
@@ -132,10 +140,9 @@ class Stack:
         with guarded(f"DEVRUN_STACK={plan.stack}") as guard:
             environ = {**plan.environ, "DEVRUN_STACK": plan.stack}
             surroundings = Surroundings(plan.folder, environ, nofile, self._terminal)
-            logs = Logs(self._view.log)
-            self._engine = engine = self._make_engine(recipes, surroundings, guard, logs)
-            self._desk.guard = guard
-            spawner = Workers(recipes, engine, post, logs, guard, surroundings)
+            self._engine = engine = self._make_engine(recipes, surroundings, guard)
+            self._inspector.guard = guard
+            spawner = Workers(recipes, engine, post, self._logs, guard, surroundings)
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))
             try:
@@ -152,7 +159,6 @@ class Stack:
         recipes: Mapping[str, Recipe],
         surroundings: Surroundings,
         groups: Groups,
-        logs: Logs,
     ) -> Engine:
         plan = self.plan.reload
         spawning = SpawnEngine(recipes, surroundings)
@@ -164,7 +170,7 @@ class Stack:
             self._project.preloads_file,
             Terms(self._terminal, groups, Exits()),
             warn=self._warn,
-            log=lambda app, lines: logs.feed(Run(app, 0), list(lines)),
+            log=lambda app, lines: self._logs.feed(Run(app, 0), list(lines)),
         )
 
         def tell(app: str, message: str) -> None:

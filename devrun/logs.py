@@ -1,6 +1,6 @@
-"""The lines that workers print: read off their pipes, kept for a while, handed on to followers.
+"""The lines that workers print: read off their pipes, kept for a while, written down, handed on to the view.
 
-Logs take a road of their own and never pass ``step``. Followers get the lines as they were printed; a tail is plain
+Logs take a road of their own and never pass ``step``. The view gets the lines as they were printed; a tail is plain
 text. Must not touch the terminal.
 """
 
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Callable
 from itertools import islice
+from typing import Protocol
 
-from devrun.events import Run
+from devrun.events import Notice, Run
+from devrun.history import Entry, History
 from devrun.outputs.text import log_text
+from devrun.state import Snapshot
 
 CHUNK_BYTES = 65536
 LONGEST_LINE_BYTES = 65536
@@ -23,39 +25,44 @@ MOST_READS = 40
 WINDOW_SECONDS = 0.1
 PAUSE_SECONDS = 0.01
 PAUSE_SECONDS_TERMINAL = 0.002
-RING_BYTES = 1_000_000
-LINE_BYTES = 64
-"""What a line takes besides its characters: empty ones fill the memory too."""
 
 Follower = Callable[[str, list[str]], None]
 
 
-class Logs:
-    """The newest lines of each app, bounded by bytes, and who wants to hear of new ones."""
+class Files(Protocol):
+    """Where lines are written down. Returns at once, whatever the disk does."""
 
-    def __init__(self, follower: Follower, ring_bytes: int = RING_BYTES) -> None:
+    def put(self, entry: Entry) -> None: ...
+
+
+class Logs:
+    """Takes the lines of every app, and what the launcher tells: keeps them, writes them down, hands them on."""
+
+    def __init__(self, follower: Follower, history: History, files: Files | None = None) -> None:
         self._follower = follower
-        self._ring_bytes = ring_bytes
-        self._rings: dict[str, deque[tuple[Run, str]]] = {}
-        self._sizes: dict[str, int] = {}
+        self._history = history
+        self._files = files
 
     def feed(self, run: Run, lines: list[str]) -> None:
         """Keep the lines and hand them on."""
-        ring = self._rings.setdefault(run.app, deque())
-        size = self._sizes.get(run.app, 0)
-        for line in lines:
-            ring.append((run, line))
-            size += LINE_BYTES + len(line)
-        while size > self._ring_bytes:
-            size -= LINE_BYTES + len(ring.popleft()[1])
-        self._sizes[run.app] = size
+        self._write(self._history.add(run, lines))
         self._follower(run.app, lines)
+
+    def tell(self, notice: Notice) -> None:
+        """Keep a notice; the views hear of it elsewhere."""
+        self._write(self._history.tell(notice))
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Do nothing: lines and notices tell all."""
 
     def tail(self, run: Run, count: int) -> tuple[str, ...]:
         """Return the newest ``count`` lines of one run, without colours: what another run printed explains nothing."""
-        printed = (line for printer, line in reversed(self._rings.get(run.app, ())) if printer == run)
-        newest = [log_text(line, colour=False) for line in islice(printed, count)]
+        newest = [log_text(line, colour=False) for line in islice(self._history.printed(run), count)]
         return tuple(reversed(newest))
+
+    def _write(self, entry: Entry) -> None:
+        if self._files is not None:
+            self._files.put(entry)
 
 
 class LineReader:

@@ -1,96 +1,181 @@
-"""Answers what is asked over the control socket, from the newest snapshot and what the engine reports.
+"""Answers what is asked over the control socket: from the newest snapshot, the history of lines, and an inspection.
 
-A view like any other (``Sink``): it sees snapshots and never asks the core anything.
+A view like any other (``Sink``). What it is asked to do it posts as an event, and sees in later snapshots that it is
+done. Must not know sockets.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+import difflib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, assert_never
 
-from devrun.control.memory import measure
-from devrun.control.protocol import RefusedError, Request
-from devrun.events import Notice
-from devrun.life import pid_of
-from devrun.outputs.status import (
-    Details,
-    StackStatus,
-    app_status,
-    document,
+import msgspec
+
+from devrun.control import outcome
+from devrun.control.fields import RefusedError
+from devrun.control.inspecting import Inspector
+from devrun.control.protocol import (
+    AskDown,
+    AskEndpoints,
+    AskLogs,
+    AskRestart,
+    AskStart,
+    AskStatus,
+    AskStop,
+    AskWait,
+    Request,
 )
-from devrun.reports import EngineReport
-from devrun.state import Snapshot
+from devrun.control.telling import tell_entries
+from devrun.events import Event, Notice, RestartAsked, StartPartsAsked, StopAsked, StopPartsAsked
+from devrun.history import History
+from devrun.outputs.status import app_status, document
+from devrun.state import AppState, Halted, Snapshot
 
 PATIENCE = 10.0
 """Seconds that an asker waits for the first snapshot of a stack that is only just starting."""
 
-
-class Guard(Protocol):
-    @property
-    def pid(self) -> int: ...
+More = Callable[[Mapping[str, Any]], Awaitable[None]]
+"""Sends a part of an answer ahead of it."""
 
 
 class Desk:
-    """To be made inside the running loop. ``folder``: the project's; ``engines``: asked for each answer that tells."""
+    """To be made inside the running loop. ``stack``: its id; ``post`` puts an event on the queue."""
 
-    def __init__(self, folder: str, engines: Callable[[], EngineReport]) -> None:
-        self.guard: Guard | None = None
-        self._folder = folder
-        self._engines = engines
+    def __init__(self, stack: str, post: Callable[[Event], None], history: History, inspector: Inspector) -> None:
+        self._stack = stack
+        self._post = post
+        self._history = history
+        self._inspector = inspector
         self._loop = asyncio.get_running_loop()
-        self._since = self._loop.time()
         self._snapshot: Snapshot | None = None
-        self._begun = asyncio.Event()
+        self._news = asyncio.Event()
 
     def update(self, snapshot: Snapshot) -> None:
         """Answer from this one from now on."""
         self._snapshot = snapshot
-        self._begun.set()
+        told, self._news = self._news, asyncio.Event()
+        told.set()
 
     def tell(self, notice: Notice) -> None:
         """Do nothing: snapshots hold everything that is answered."""
 
-    async def answer(self, request: Request) -> Mapping[str, Any]:
-        """Return the data of the answer. Raises RefusedError."""
-        try:
+    async def answer(self, request: Request, more: More) -> Mapping[str, Any]:
+        """Return the data of the answer, after its parts. Raises RefusedError."""
+        if isinstance(request, AskDown):
+            return self._down()
+        snapshot = await self._begun()
+        match request:
+            case AskStatus():
+                return document(await self._inspector.status(snapshot, verbose=request.verbose))
+            case AskRestart() | AskStop() | AskStart():
+                return await self._order(request, snapshot)
+            case AskWait():
+                return await self._wait(request, snapshot)
+            case AskLogs():
+                _check(request.apps or (), snapshot)
+                await tell_entries(request, self._history, self._stack, more)
+                return {}
+            case AskEndpoints():
+                return await self._endpoints(request, snapshot, more)
+            case _:
+                assert_never(request)
+
+    async def _begun(self) -> Snapshot:
+        with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                await self._begun.wait()
-        except TimeoutError:
-            raise RefusedError("busy", "the stack is only just starting") from None
-        # (Of the requests there is one kind so far.)
-        details = await self._details() if request.verbose else None
+                while self._snapshot is None:
+                    await self._news.wait()
+        if self._snapshot is None:
+            raise RefusedError("busy", "the stack is only just starting")
+        return self._snapshot
+
+    def _down(self) -> Mapping[str, Any]:
+        # Asked twice the core would let nobody end in peace, and the second asker wants no more than the first.
+        if self._snapshot is None or self._snapshot.stage not in ("stopping", "killing"):
+            self._post(StopAsked(self._loop.time()))
+        return {"pid": self._inspector.pid}
+
+    async def _order(self, request: AskRestart | AskStop | AskStart, snapshot: Snapshot) -> Mapping[str, Any]:
+        _check(request.apps, snapshot)
+        _check_stage(snapshot)
+        names, since = request.apps or _awake(snapshot), self._loop.time()
+        match request:
+            case AskRestart():
+                self._post(RestartAsked(names, since))
+            case AskStop():
+                self._post(StopPartsAsked(names, since))
+            case AskStart():
+                self._post(StartPartsAsked(names, since))
+        await self._news.wait()  # views are updated when the queue is empty: the next snapshot knows of the event
+        await self._until(names, outcome.is_gone if isinstance(request, AskStop) else outcome.has_arrived)
+        return self._outcome(names, since)
+
+    async def _wait(self, request: AskWait, snapshot: Snapshot) -> Mapping[str, Any]:
+        _check(request.apps, snapshot)
+        names, since = request.apps or _awake(snapshot), self._loop.time()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(request.seconds):
+                await self._until(names, outcome.is_ready, outcome.is_broken if request.or_broken else None)
+        return self._outcome(names, since)
+
+    async def _until(
+        self,
+        names: Sequence[str],
+        all_are: Callable[[AppState], bool],
+        or_one_is: Callable[[AppState], bool] | None = None,
+    ) -> None:
+        while True:
+            snapshot = self._now()
+            _check_stage(snapshot)
+            states = [snapshot.apps[name] for name in names if name in snapshot.apps]
+            if all(map(all_are, states)) or (or_one_is is not None and any(map(or_one_is, states))):
+                return
+            await self._news.wait()
+
+    async def _endpoints(self, request: AskEndpoints, snapshot: Snapshot, more: More) -> Mapping[str, Any]:
+        while request.follow:
+            told = snapshot.endpoints
+            await more(self._places(snapshot))
+            while snapshot.endpoints == told:
+                await self._news.wait()
+                snapshot = self._now()
+        return self._places(snapshot)
+
+    def _now(self) -> Snapshot:
         assert self._snapshot is not None
-        return document(self._status(self._snapshot, details))
+        return self._snapshot
 
-    def _status(self, snapshot: Snapshot, details: Details | None) -> StackStatus:
-        now = self._loop.time()
-        return StackStatus(
-            stack=snapshot.stack,
-            folder=self._folder,
-            pid=os.getpid(),
-            stage="stopping" if snapshot.stage == "killing" else snapshot.stage,
-            up_seconds=now - self._since,
-            apps=tuple(app_status(snapshot, name, now) for name in snapshot.apps),
-            details=details,
-        )
+    def _outcome(self, names: Sequence[str], since: float) -> Mapping[str, Any]:
+        snapshot, now = self._now(), self._loop.time()
+        apps = [app_status(snapshot, name, now) for name in names if name in snapshot.apps]
+        return {"seconds": now - since, "apps": msgspec.to_builtins(apps)}
 
-    async def _details(self) -> Details:
-        report = self._engines()
-        memory = await asyncio.to_thread(measure, os.getpid(), self._known(report))
-        return Details(report.apps, report.servers, memory)
+    def _places(self, snapshot: Snapshot) -> Mapping[str, Any]:
+        places = [{"name": e.name, "host": e.host, "port": e.port, "url": e.url} for e in snapshot.endpoints.values()]
+        return {"stack": self._stack, "endpoints": places}
 
-    def _known(self, report: EngineReport) -> dict[int, str]:
-        """The processes that have names, and their kinds."""
-        assert self._snapshot is not None
-        known = {server.pid: "fork servers" for server in report.servers if server.pid is not None}
-        for app in report.apps.values():
-            known |= {checkpoint.pid: "checkpoints" for checkpoint in app.checkpoints}
-        for state in self._snapshot.apps.values():
-            pid = pid_of(state.phase)
-            if pid is not None:
-                known[pid] = "workers"
-        if self.guard is not None:
-            known[self.guard.pid] = "guard"
-        return known
+
+def _awake(snapshot: Snapshot) -> tuple[str, ...]:
+    """Whom "all" means: those that nobody has stopped."""
+    return tuple(name for name, state in snapshot.apps.items() if not isinstance(state.phase, Halted))
+
+
+def _check(names: Sequence[str], snapshot: Snapshot) -> None:
+    for name in names:
+        if name not in snapshot.apps:
+            near = difflib.get_close_matches(name, snapshot.apps, 1)
+            known = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(snapshot.apps)}"
+            raise RefusedError("unknown-name", f"the running stack has no app {_shown(name)}; {known}")
+
+
+def _check_stage(snapshot: Snapshot) -> None:
+    if snapshot.stage in ("stopping", "killing"):
+        raise RefusedError("going-down", "the stack is going down")
+
+
+def _shown(name: str) -> str:
+    text = repr(name if len(name) <= 60 else f"{name[:60]}...")
+    return text if text.isprintable() else ascii(text)

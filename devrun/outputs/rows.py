@@ -64,7 +64,7 @@ def row_of(app: AppStatus, position: int) -> Row:
         last="" if app.reload_seconds is None else duration(app.reload_seconds),
         up="" if app.up_seconds is None else age(app.up_seconds),
         why=app.why,
-        short_why=app.why if app.trouble is None else _shortly(app.trouble),
+        short_why=app.why if app.trouble is None or app.retry_seconds is not None else _shortly(app.trouble),
     )
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from devrun.life import pid_of
 from devrun.outputs.lines import place
-from devrun.outputs.text import one_line
+from devrun.outputs.text import log_text, one_line
 from devrun.reports import AppReport, ServerReport
 from devrun.state import (
     AppState,
@@ -44,12 +44,13 @@ _REMEMBERED = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why an app cannot be served. ``kind``, ``file`` and ``line`` as in ``devrun.events.Failure``."""
+    """Why an app cannot be served, as in ``devrun.events.Failure``. ``text`` may be a traceback of many lines."""
 
     kind: str
     summary: str
     file: str | None = None
     line: int | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,8 @@ def _why(state: AppState, now: float) -> str:
 
 
 def _trouble(state: AppState) -> Trouble | None:
-    if not isinstance(state.phase, Broken):
+    if not isinstance(state.phase, Broken | Backoff):
         return None
     failure = state.phase.failure
-    return Trouble(failure.kind, one_line(failure.summary), failure.file, failure.line)
+    text = "\n".join(log_text(line, colour=False) for line in failure.text.splitlines())
+    return Trouble(failure.kind, one_line(failure.summary), failure.file, failure.line, text)

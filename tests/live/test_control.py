@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 
 from devrun.control.address import LONGEST, locate, own, pointer
 from devrun.control.client import NobodyListensError, ask
+from devrun.control.fields import RefusedError
 from devrun.control.listening import listening
-from devrun.control.protocol import LONGEST_REQUEST, RefusedError, Request
+from devrun.control.protocol import LONGEST_REQUEST, AskStatus, Request
 from devrun.control.server import MOST_CLIENTS, Server
 from devrun.errors import DevrunError
 from tests.conftest import ProjectBuilder, StackStarter
@@ -76,7 +77,9 @@ def test_it_answers_how_the_stack_is(project: ProjectBuilder, up: StackStarter) 
         "summary": "ModuleNotFoundError: No module named 'nowhere'",
         "file": "bad.py",
         "line": 1,
+        "text": bad["trouble"]["text"],
     }
+    assert bad["trouble"]["text"].startswith("Traceback (most recent call last):\n")
     assert told["up_seconds"] > api["up_seconds"] > 0
 
 
@@ -185,30 +188,69 @@ def test_rude_clients_disturb_neither_the_stack_nor_others(project: ProjectBuild
     assert stack.errors == []
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.binary(max_size=200)
-        | st.sampled_from([b"", b"{}", STATUS, b'{"v":1,"ask":"status","verbose":3}', b"[" * 9000, b"\0" * 70000]),
-        max_size=8,
-    ),
-    st.booleans(),
+VALID: list[dict[str, object]] = [
+    {"ask": "status"},
+    {"ask": "status", "verbose": 3},
+    {"ask": "wait", "seconds": 0},
+    {"ask": "wait", "apps": ["api"], "or_broken": True, "seconds": 0.01},
+    {"ask": "logs", "last": 3},
+    {"ask": "logs", "apps": ["nobody"]},
+    {"ask": "endpoints"},
+    {"ask": "stop", "apps": []},
+    {"ask": "start", "apps": ["api"]},
+]
+ORDERS: list[dict[str, object]] = [
+    {"ask": "restart"},
+    {"ask": "stop", "apps": ["api"]},
+    {"ask": "start", "apps": ["api"]},
+    {"ask": "restart", "apps": ["api"]},
+]
+ENDLESS: list[dict[str, object]] = [
+    {"ask": "logs", "follow": True},
+    {"ask": "endpoints", "follow": True},
+    {"ask": "wait", "apps": ["api"]},
+]
+REQUESTS = 50
+EXAMPLES = 210
+
+
+def lines(documents: list[dict[str, object]]) -> st.SearchStrategy[bytes]:
+    return st.sampled_from([json.dumps({"v": 1, **document}).encode() for document in documents])
+
+
+sane = st.lists(lines(VALID) | st.binary(max_size=200), min_size=REQUESTS, max_size=REQUESTS)
+odd = st.lists(
+    lines(VALID + ORDERS + ENDLESS) | st.sampled_from([b"", b"{}", b"[" * 9000, b"\0" * 70000]),
+    min_size=REQUESTS,
+    max_size=REQUESTS,
 )
-def hypothetical(path: str, pieces: list[bytes], cut: bool) -> None:
-    with connected(path) as client:
-        with suppress(BrokenPipeError, ConnectionResetError):  # it had enough of us: too long
-            client.sendall(b"\n".join(pieces) + (b"" if cut else b"\n"))
-            client.shutdown(socket.SHUT_WR)
-        with suppress(ConnectionResetError):
-            assert all("data" in line or "error" in line for line in lines_of(client))
 
 
-def test_nothing_that_is_sent_harms(project: ProjectBuilder, up: StackStarter) -> None:
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(sane, odd, st.booleans(), lines(ORDERS + [{"ask": "status"}] * 12))
+def hypothetical(path: str, sane: list[bytes], odd: list[bytes], cut: bool, order: bytes) -> None:
+    """One that waits for all its answers, and one beside it that leaves without them."""
+    with connected(path) as client, connected(path) as rude:
+        with suppress(OSError):  # it had enough of us: too long
+            rude.settimeout(1.0)
+            rude.sendall(b"\n".join(odd))
+        client.sendall(b"\n".join([*sane, order]) + (b"" if cut else b"\n"))
+        client.shutdown(socket.SHUT_WR)
+        rude.close()
+        answered = [line for line in lines_of(client) if "more" not in line]
+    assert all("data" in line or "error" in line for line in answered)
+    assert len(answered) == sum(len(part.strip()) > 0 for piece in sane for part in piece.split(b"\n")) + (not cut)
+
+
+@pytest.mark.timeout(300)
+def test_ten_thousand_requests_of_any_kind_harm_nobody(project: ProjectBuilder, up: StackStarter) -> None:
     stack = up(project(GOOD))
     stack.wait_ready()
     check: Callable[[str], None] = hypothetical
     check(own(state_dir(stack)))
-    assert status_of(stack)["stage"] == "ready"
+    ask(state_dir(stack), "start", {"apps": ["api"]})
+    assert ask(state_dir(stack), "wait", {})["apps"][0]["state"] == "ready"
+    assert stack.get("api").text == "x"
     assert stack.stop() == 0
     assert stack.errors == []
 
@@ -311,13 +353,13 @@ def test_of_a_place_that_takes_no_socket_another_is_chosen(tmp_path: Path) -> No
 # --- the server alone -----------------------------------------------------------------------------------------------
 
 
-async def answers(request: Request) -> Mapping[str, Any]:
-    if request.verbose:
+async def answers(request: Request, more: object) -> Mapping[str, Any]:
+    if request == AskStatus(verbose=True):
         raise RefusedError("failed", "no")
     return {"padding": "x" * 100_000}
 
 
-async def broken(request: Request) -> Mapping[str, Any]:
+async def broken(request: Request, more: object) -> Mapping[str, Any]:
     raise KeyError("oops")
 
 

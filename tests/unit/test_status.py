@@ -32,6 +32,7 @@ from devrun.state import (
     Broken,
     Cycle,
     Doubtful,
+    Halted,
     Holding,
     Importing,
     Phase,
@@ -111,6 +112,7 @@ def state_of(phase: Phase, **fields: object) -> AppStatus:
         (Serving(RUN, None, 90.0), "ready", None),
         (Broken(RUN, 7, SYNTAX, 90.0), "broken", 7),
         (Backoff(RUN, 7, SYNTAX, 90.0, 102.5), "restarting", 7),
+        (Halted(RUN, 7), "stopped", None),
         (Stopped(), "stopped", None),
     ],
 )
@@ -134,7 +136,9 @@ def test_times_are_told_where_they_mean_something() -> None:
 def test_trouble_is_told_in_words_and_in_parts() -> None:
     app = state_of(Broken(RUN, 7, SYNTAX, 90.0))
     assert app.why == "shop/routes.py:12: SyntaxError: invalid syntax"
-    assert app.trouble == Trouble("import", "SyntaxError: invalid syntax", "shop/routes.py", 12)
+    assert app.trouble == Trouble("import", "SyntaxError: invalid syntax", "shop/routes.py", 12, "Traceback ...")
+    waiting = state_of(Backoff(RUN, 7, SYNTAX, 90.0, 102.5))
+    assert waiting.trouble == app.trouble
     assert state_of(Waiting(("db", "auth"))).why == "waits for db, auth"
     assert state_of(Waiting(())).why == ""
     assert state_of(Importing(RUN, 7, DEATH), last_death="exit code 3").why == "died: exit code 3"
@@ -186,6 +190,7 @@ def test_the_document_is_as_ever() -> None:
                     "summary": "SyntaxError: invalid syntax",
                     "file": "services/auth/shop/routes.py",
                     "line": 12,
+                    "text": "",
                 },
             },
         ],
