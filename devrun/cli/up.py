@@ -16,6 +16,7 @@ import click
 from devrun.api import Stack
 from devrun.cli.keys import HELP, browse, keys
 from devrun.cli.reading import here, read_plan
+from devrun.cli.signals import go_deaf
 from devrun.cli.view import Interactive, choose
 from devrun.errors import FileError
 from devrun.events import AppReady, Notice, StackReady
@@ -67,12 +68,7 @@ async def run(plan: Plan, project: Project, mode: Mode) -> int:
     finally:
         view.close()
         painting.cancel()
-    # All is down: a signal that comes while the interpreter ends must not take the place of the exit code. The loop
-    # would put the default back first, and a signal could come in between; so it is made to forget its handlers.
-    handlers: dict[int, object] = getattr(loop, "_signal_handlers", {})
-    for signum in SIGNALS:
-        signal.signal(signum, signal.SIG_IGN)
-        handlers.pop(signum, None)
+    go_deaf(SIGNALS)
     return code
 
 
