@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from devrun.control.desk import Desk
@@ -23,6 +24,7 @@ from devrun.guarding import guarded
 from devrun.history import History
 from devrun.homes import Homes
 from devrun.lock import open_state
+from devrun.logfiles import LogFiles
 from devrun.logs import Logs
 from devrun.plan import Plan
 from devrun.planning import environment
@@ -63,7 +65,8 @@ class Stack:
         self._loop = asyncio.get_running_loop()
         self._engine: Engine | None = None
         history = History(time.time)
-        self._logs = Logs(view.log, history)
+        self._log_files = LogFiles(project.logs_dir, self._warn_from_thread)
+        self._logs = Logs(view.log, history, self._log_files)
         self._inspector = Inspector(str(project.folder), self.engines)
         self._desk = Desk(plan.stack, self._post, history, self._inspector)
         self._supervisor = Supervisor(self._loop, [view, *sinks, self._logs, self._desk])
@@ -88,6 +91,14 @@ class Stack:
 
         Raises DevrunError when it cannot start; nothing is left behind then.
         """
+        try:
+            code = await self._run()
+            self._supervisor.tell(StackDown())
+        finally:
+            self._log_files.close()
+        return code
+
+    async def _run(self) -> int:
         nofile = raise_descriptor_limit(len(self.plan.apps))
         with (
             open_state(self._project) as state,
@@ -103,7 +114,6 @@ class Stack:
                     code = await self._supervise(listeners, nofile)
             finally:
                 publisher.close()
-        self._supervisor.tell(StackDown())
         return code
 
     def _publish(self, publisher: Publisher, listeners: Listeners) -> None:
@@ -153,6 +163,10 @@ class Stack:
 
     def _warn(self, message: str) -> None:
         self._supervisor.tell(Warned(message))
+
+    def _warn_from_thread(self, message: str) -> None:
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(self._warn, message)
 
     def _make_engine(
         self,

@@ -74,6 +74,12 @@ class FileError(DevrunError):
     """A file that devrun writes could not be read or written."""
 
 
+class NotReadyError(DevrunError):
+    """A stack was not ready in time."""
+
+    exit_code = 5
+
+
 class NoStackError(DevrunError):
     """No stack of this project is up, or it cannot be asked any more."""
 

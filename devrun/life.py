@@ -216,8 +216,8 @@ def halt(state: AppState, grace: float) -> Change:
 
 def _stay_down(state: AppState) -> Change:
     run = Run(state.name, state.generation + 1)
-    reason = f"{state.name} is stopped"
-    failure = Failure("stopped", reason, f"{reason}. `devrun start {state.name}` starts it.")
+    summary = f"`devrun start {state.name}` starts it again"
+    failure = Failure("stopped", summary, summary)
     return replace(state, phase=Halted(run, None), generation=run.generation), (StartPage(run, failure),)
 
 

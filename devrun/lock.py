@@ -110,6 +110,20 @@ def repair(project: Project) -> tuple[str, ...]:
         os.close(lock)
 
 
+def is_held(project: Project) -> bool:
+    """Say whether somebody holds the lock: a launcher that starts, runs or leaves."""
+    try:
+        if not project.lock_file.exists():
+            return False
+        lock = _try_lock(project, shared=True)
+    except OSError:
+        return False
+    if lock is None:
+        return True
+    os.close(lock)
+    return False
+
+
 def running(project: Project) -> StackRecord | None:
     """The stack that is up in the project; None: there is none, or it is only just starting or already leaving."""
     record = _read(project)
@@ -172,7 +186,7 @@ def _wait_for_lock(project: Project, deadline: float) -> int:
             return lock
         record = _read(project)
         # A record whose process is gone was left by an older launcher and names the wrong stack.
-        if time.monotonic() > deadline or (record is not None and _is_alive(record)):
+        if time.monotonic() > deadline or (record is not None and is_alive(record)):
             raise _already_running(project, record)
         time.sleep(_POLL)
 
@@ -188,14 +202,23 @@ def _create_time(pid: int) -> float:
     return psutil.Process(pid).create_time()
 
 
-def _is_alive(record: StackRecord) -> bool:
+def is_alive(record: StackRecord) -> bool:
+    """Say whether the launcher of the record is there: its pid, and the time when that process began."""
     # A second of slack: the time is counted from the boot time, which is rounded anew in every process.
     import psutil
 
     try:
-        return abs(_create_time(record.pid) - record.created) < 1.5
+        process = psutil.Process(record.pid)
+        return abs(process.create_time() - record.created) < 1.5 and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError, OverflowError):
         return False
+
+
+def refuse_running(project: Project) -> None:
+    """Raise AlreadyRunningError if a stack is up in the project."""
+    record = running(project)
+    if record is not None:
+        raise _already_running(project, record)
 
 
 def _already_running(project: Project, record: StackRecord | None) -> AlreadyRunningError:
@@ -207,5 +230,5 @@ def _already_running(project: Project, record: StackRecord | None) -> AlreadyRun
         urls[_NAMED_URLS:] = [f"and {len(urls) - _NAMED_URLS} more"]
     return AlreadyRunningError(
         f"{writer.shown(record.name)} is already up in {where} (pid {record.pid}): {', '.join(urls)}",
-        hint=f"use it, or stop it first: Ctrl-C in its terminal, or kill {record.pid}",
+        hint="use it, or stop it first with `devrun down`",
     )

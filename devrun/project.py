@@ -47,6 +47,10 @@ class Project:
         return self.state_dir / "devrun.schema.json"
 
     @property
+    def logs_dir(self) -> Path:
+        return self.state_dir / "logs"
+
+    @property
     def preloads_file(self) -> Path:
         return self.state_dir / "cache" / "preload.json"
 

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from devrun.cli.reading import here
-from devrun.control.client import NobodyListensError, ask
-from devrun.errors import NoStackError
-from devrun.lock import repair, running
+from devrun.control.client import LauncherError, NobodyListensError, ask
+from devrun.errors import DevrunError, NoStackError, UsageError
+from devrun.lock import is_held, repair, running
 from devrun.outputs.statefile import StackRecord
 from devrun.outputs.writer import shown
 from devrun.project import Project, find
 
 PATIENCE = 1.0
 """Seconds in which a stack that goes down is gone after its socket."""
+START_SECONDS = 3.0
+"""Seconds in which a launcher that has the lock has written down where its stack is."""
 
 
 def running_stack(config: Path | None) -> tuple[Project, StackRecord]:
@@ -28,10 +30,17 @@ def running_stack(config: Path | None) -> tuple[Project, StackRecord]:
 def ask_stack(config: Path | None, kind: str, **options: object) -> Mapping[str, Any]:
     """Return what the launcher of the running stack answers. Raises DevrunError."""
     project, record = running_stack(config)
+    return ask_launcher(project, record, kind, options)
+
+
+def ask_launcher(project: Project, record: StackRecord, kind: str, options: Mapping[str, object]) -> Mapping[str, Any]:
+    """As ``ask_stack``, of a stack that has been found."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return ask(str(project.state_dir), kind, options)
+        except LauncherError as error:
+            raise said(error) from None
         except NobodyListensError:
             if time.monotonic() > deadline:
                 break
@@ -43,10 +52,26 @@ def ask_stack(config: Path | None, kind: str, **options: object) -> Mapping[str,
     )
 
 
+def said(error: LauncherError) -> DevrunError:
+    """Return what the launcher has refused as the error that it is for a user."""
+    match error.code:
+        case "unknown-name":
+            return UsageError(error.said)
+        case "going-down":
+            return NoStackError(error.said)
+        case _:
+            return error
+
+
 def _running(project: Project) -> StackRecord:
-    record = running(project)
-    if record is not None:
-        return record
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        record = running(project)
+        if record is not None:
+            return record
+        if time.monotonic() > deadline or not is_held(project):
+            break
+        time.sleep(0.02)
     complaints = repair(project)
     message = f"no stack is running in {shown(project.folder)}"
     raise NoStackError("\n".join([message, *complaints]), hint="`devrun up` starts one")

@@ -18,13 +18,22 @@ from devrun.errors import ConfigError, DevrunError
 COMMANDS = {
     "init": "devrun.cli.init",
     "up": "devrun.cli.up",
+    "down": "devrun.cli.down",
+    "restart": "devrun.cli.orders",
+    "stop": "devrun.cli.orders",
+    "start": "devrun.cli.orders",
+    "wait": "devrun.cli.wait",
+    "exec": "devrun.cli.exec",
     "status": "devrun.cli.status",
+    "logs": "devrun.cli.logs",
     "url": "devrun.cli.endpoints",
     "port": "devrun.cli.endpoints",
     "env": "devrun.cli.env",
     "check": "devrun.cli.check",
     "schema": "devrun.cli.schema",
 }
+_FUNCTIONS = {"exec": "execute"}
+"""Commands whose function has another name: theirs is taken in Python."""
 
 
 class LazyGroup(click.Group):
@@ -36,7 +45,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        command = getattr(importlib.import_module(COMMANDS[cmd_name]), _FUNCTIONS.get(cmd_name, cmd_name))
         assert isinstance(command, click.Command)
         return command
 
@@ -55,7 +64,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 ended as asked, 1 could not start, 2 usage or config error, 3 no running stack, "
-    "4 already running, 130 interrupted before the stack was up.",
+    "4 already running, 5 time-out, 130 interrupted before the stack was up; `exec` gives the command's own.",
 )
 @click.version_option(__version__, prog_name="devrun", message="%(prog)s %(version)s")
 def devrun() -> None:

@@ -14,6 +14,8 @@ from typing import Literal
 import click
 
 from devrun.api import Stack
+from devrun.cli.completing import config_names
+from devrun.cli.detach import up_detached
 from devrun.cli.keys import HELP, browse, keys
 from devrun.cli.reading import here, read_plan
 from devrun.cli.signals import go_deaf
@@ -25,30 +27,37 @@ from devrun.planning import Choices
 from devrun.project import Project, find, write_schema
 from devrun.state import Snapshot
 
-Mode = Literal["auto", "plain", "json"]
+Mode = Literal["auto", "plain", "json", "quiet"]
+_MODES: Mapping[str, Mode] = {"quiet": "quiet", "json_lines": "json", "plain": "plain"}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command(short_help="Start the stack in the foreground.")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.command(short_help="Start the stack.")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=config_names)
+@click.option("-d", "--detach", is_flag=True, help="In the background: return when the stack is ready, or has failed.")
 @click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")
 @click.option("--no-reload", is_flag=True, help="Do not restart apps when their files change.")
 @click.option("--json", "json_lines", is_flag=True, help="Print one JSON object a line.")
 @click.option("--plain", is_flag=True, help="Print plain lines, also on a terminal.")
-def up(names: tuple[str, ...], config: Path | None, no_reload: bool, json_lines: bool, plain: bool) -> int:
+@click.option("--in-background", "quiet", is_flag=True, hidden=True)
+def up(names: tuple[str, ...], config: Path | None, detach: bool, no_reload: bool, **output: bool) -> int:
     """Start the stack, or the named apps and compounds and what they depend on.
 
     \b
     devrun up              everything in devrun.toml
     devrun up api          the app api, and what it depends on
     devrun up --plain      one line an event, for scripts and editors
+    devrun up -d           in the background; then `devrun logs -f`, `devrun down`
     """
-    if json_lines and plain:
+    if output["json_lines"] and output["plain"]:
         raise click.UsageError("--json and --plain exclude each other")
     project = find(here(), config)
     plan = read_plan(project, Choices(names, reload=not no_reload))
-    mode: Mode = "json" if json_lines else "plain" if plain else "auto"
-    return asyncio.run(run(plan, project, mode))
+    if detach:
+        arguments = [*names, f"--config={project.config}", *(["--no-reload"] if no_reload else [])]
+        return up_detached(project, arguments, as_json=output["json_lines"])
+    modes: list[Mode] = [mode for flag, mode in _MODES.items() if output[flag]]
+    return asyncio.run(run(plan, project, modes[0] if modes else "auto"))
 
 
 async def run(plan: Plan, project: Project, mode: Mode) -> int:

@@ -39,12 +39,17 @@ class Interactive(View, Protocol):
     def resume(self) -> None: ...
 
 
-def choose(mode: Literal["auto", "plain", "json"], stdout: TextIO | None, environ: Mapping[str, str]) -> View:
-    """Return the view for ``stdout``: with ``auto`` the live screen on a terminal that can redraw, else plain lines."""
+def choose(mode: Literal["auto", "plain", "json", "quiet"], stdout: TextIO | None, environ: Mapping[str, str]) -> View:
+    """Return the view for ``stdout``: with ``auto`` the live screen on a terminal that can redraw, else plain lines.
+
+    ``quiet``: nothing is shown, for nobody looks; the log files have it all.
+    """
     if stdout is not None:
         with suppress(OSError, ValueError):
             stdout.flush()  # the view writes to the descriptor: nothing may come late out of the stream's own buffer
     how = look(stdout, environ)
+    if mode == "quiet":
+        return Plain(None, how)
     if mode == "json":
         return JsonLines(stdout, how)
     if mode == "auto" and stdout is not None and can_redraw(stdout, environ):

@@ -195,3 +195,16 @@ def _trouble(state: AppState) -> Trouble | None:
     failure = state.phase.failure
     text = "\n".join(log_text(line, colour=False) for line in failure.text.splitlines())
     return Trouble(failure.kind, one_line(failure.summary), failure.file, failure.line, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What has come of a request to restart, stop, start or wait, and how long that took."""
+
+    seconds: float
+    apps: tuple[AppStatus, ...]
+
+
+def read_outcome(data: Mapping[str, Any]) -> Outcome:
+    """Return what is in an answer. Raises ValueError for anything else."""
+    return msgspec.convert(data, Outcome)

@@ -48,3 +48,8 @@ def log_text(text: str, *, colour: bool) -> str:
         return text
     kept = _CONTROL.sub(r"\g<colour>" if colour else "", text)
     return kept + _RESET if "\x1b" in kept else kept
+
+
+def plain_text(text: str) -> str:
+    """Return one line of a program's output as a log file holds it: whole, without control sequences."""
+    return _CONTROL.sub("", text) if _SUSPICIOUS.search(text) else text

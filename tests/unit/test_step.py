@@ -453,7 +453,7 @@ def test_a_mistake_in_the_code_is_told_at_once() -> None:
 
 STOP = StopPartsAsked(("api",), 5.0)
 START = StartPartsAsked(("api",), 6.0)
-HALTED = Failure("stopped", "api is stopped", "api is stopped. `devrun start api` starts it.")
+HALTED = Failure("stopped", "`devrun start api` starts it again", "`devrun start api` starts it again")
 
 
 def halted() -> Snapshot:

@@ -1,0 +1,37 @@
+"""``devrun wait``: until apps of the running stack are ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from devrun.cli.asking import ask_stack
+from devrun.cli.completing import stack_names
+from devrun.cli.outcomes import failure_of, outcome_in, reasons, tell
+from devrun.errors import NotReadyError
+
+
+@click.command(short_help="Wait until apps of the running stack are ready.")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=stack_names)
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Give up after S seconds: exit code 5.")
+@click.option("--or-broken", is_flag=True, help="Give up when one of them is broken: exit code 1.")
+@click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")
+def wait(names: tuple[str, ...], timeout: float | None, or_broken: bool, config: Path | None) -> None:
+    """Wait until the named apps, or all that are not stopped, are ready.
+
+    A broken app may be mended meanwhile by a save, so that one is waited for, too, unless --or-broken is given. The
+    exit code is 3 when no stack is running.
+
+    \b
+    devrun wait --timeout 30
+    devrun wait api --or-broken && npm test
+    """
+    outcome = outcome_in(ask_stack(config, "wait", apps=names, seconds=timeout, or_broken=or_broken))
+    tell(outcome)
+    missing = [app for app in outcome.apps if app.state != "ready"]
+    broken = [app for app in missing if app.trouble is not None or app.state == "broken"]
+    if or_broken and broken:
+        raise failure_of(broken)
+    if missing:
+        raise NotReadyError(f"not ready within {timeout or 0:g} s: {reasons(missing)}")
