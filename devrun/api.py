@@ -31,6 +31,7 @@ from devrun.planning import environment
 from devrun.probe import until_healthy
 from devrun.project import Project, last_ports, remember_ports
 from devrun.publishing import Publisher
+from devrun.registry import registered
 from devrun.reports import EngineReport
 from devrun.sockets import Listeners, bind
 from devrun.spawn import Workers
@@ -111,7 +112,8 @@ class Stack:
             try:
                 async with serving(self._project.state_dir, self._desk.answer, self._warn):
                     self._publish(publisher, listeners)
-                    code = await self._supervise(listeners, nofile)
+                    with registered(self._project.state_dir, self.plan.environ):
+                        code = await self._supervise(listeners, nofile)
             finally:
                 publisher.close()
         return code

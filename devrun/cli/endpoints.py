@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from devrun.cli.asking import running_stack
+from devrun.cli.completing import stack_names
 from devrun.errors import UsageError
 from devrun.outputs.writer import shown
 from devrun.plan import Endpoint
@@ -16,7 +17,7 @@ _CONFIG = click.option("--config", type=click.Path(path_type=Path), help="Anothe
 
 
 @click.command(short_help="Print the URL of an app.")
-@click.argument("name")
+@click.argument("name", shell_complete=stack_names)
 @_CONFIG
 def url(name: str, config: Path | None) -> None:
     """Print the URL of an app of the running stack, and nothing else.
@@ -28,7 +29,7 @@ def url(name: str, config: Path | None) -> None:
 
 
 @click.command(short_help="Print the port of an app.")
-@click.argument("name")
+@click.argument("name", shell_complete=stack_names)
 @_CONFIG
 def port(name: str, config: Path | None) -> None:
     """Print the port of an app of the running stack, and nothing else.

@@ -12,6 +12,7 @@ import click
 from rich.console import Group
 
 from devrun.cli.asking import ask_stack
+from devrun.cli.everywhere import show_all
 from devrun.cli.look import is_terminal, look
 from devrun.cli.painter import painted
 from devrun.errors import DevrunError
@@ -27,9 +28,10 @@ WRAP_WIDTH = 120
 
 @click.command(short_help="Show how the running stack is.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell of engines, preloaded modules, checkpoints and memory, too.")
+@click.option("--all", "every", is_flag=True, help="Show every stack of yours on this machine, by folder and branch.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")
-def status(verbose: bool, as_json: bool, config: Path | None) -> None:
+def status(verbose: bool, every: bool, as_json: bool, config: Path | None) -> None:
     """Show the state, the URL and the process of every app of the running stack.
 
     Found from any folder inside the project. The exit code is 3 when no stack is running.
@@ -38,7 +40,13 @@ def status(verbose: bool, as_json: bool, config: Path | None) -> None:
     devrun status          the table
     devrun status -v       how workers are started, and what takes how much memory
     devrun status --json   for programs
+    devrun status --all    every stack of yours on this machine
     """
+    if every:
+        if verbose or config is not None:
+            raise click.UsageError("--all goes with --json alone")
+        show_all(as_json=as_json)
+        return
     answer = ask_stack(config, "status", verbose=verbose)
     if as_json:
         click.echo(json.dumps(answer, separators=(",", ":")))
