@@ -22,6 +22,9 @@ def check(config: Path | None) -> None:
 
     The mistakes go to standard error, one a line, and the exit code is 2. What is no mistake, but would keep a program
     from seeing the right address, is a warning.
+
+    \b
+    devrun check && git commit
     """
     project = find(here(), config)
     for complaint in repair(project):
