@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devrun.outputs.text import LONGEST_LINE, log_text, one_line
+from devrun.outputs.text import LONGEST_LINE, log_text, one_line, plain_text
 
 RED, RESET = "\x1b[31m", "\x1b[0m"
 
@@ -78,3 +78,9 @@ def test_log_text_holds_no_control_but_colours_and_tabs(text: str) -> None:
     assert not re.search("[\x00-\x08\x0a-\x1f\x7f-\x9f]", log_text(text, colour=False))
     without_colours = re.sub(r"\x1b\[[0-9;:]*m", "", log_text(text, colour=True))
     assert not re.search("[\x00-\x08\x0a-\x1f\x7f-\x9f]", without_colours)
+
+
+def test_a_log_file_holds_the_whole_line_without_control_sequences() -> None:
+    long = "x" * (LONGEST_LINE + 1)
+    assert plain_text(long) == long
+    assert plain_text("\x1b[32mINFO\x1b[0m:\ttwo\x1b]0;title\x07 \rlast") == "INFO:\ttwo last"
