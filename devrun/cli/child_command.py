@@ -1,4 +1,4 @@
-"""A command in devrun's foreground, for ``devrun run`` and ``devrun exec``: terminal, signals and exit code are its own.
+"""A command in devrun's foreground, for ``run`` and ``exec``: terminal, signals and exit code are its own.
 
 It stays in devrun's process group, as with env(1): so it is in the terminal's foreground when devrun is, Ctrl-C and
 Ctrl-Z reach it from the terminal itself, and a shell's job control sees one job. Knows no stack.
@@ -43,7 +43,12 @@ class ChildCommand:
             self._process = await asyncio.create_subprocess_exec(*self._argv, env=dict(self._environ))
         except (OSError, ValueError) as error:
             raise _not_started(self._argv[0], error) from None
-        code = await self._process.wait()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGCHLD, self._look)
+        try:
+            code = await self._process.wait()
+        finally:
+            loop.remove_signal_handler(signal.SIGCHLD)
         return code if code >= 0 else 128 - code
 
     def signal(self, signum: int) -> None:
@@ -53,6 +58,19 @@ class ChildCommand:
         if signum not in FROM_TERMINAL or not in_foreground():
             with suppress(ProcessLookupError, PermissionError):  # it has just ended, or runs as somebody else
                 self._process.send_signal(signum)
+
+    def _look(self) -> None:
+        """Stop with a command that has stopped itself alone (``suspend`` in a shell), or nobody could let it go on."""
+        terminal = _terminal()
+        if terminal is None:
+            return
+        with suppress(ChildProcessError, OSError), os.fdopen(terminal):
+            if self._process is not None and _has_stopped(self._process.pid):
+                group = os.tcgetpgrp(terminal)
+                os.kill(os.getpid(), signal.SIGTSTP)  # returns when the shell lets this job go on
+                if os.tcgetpgrp(terminal) == os.getpgrp():
+                    os.tcsetpgrp(terminal, group)  # a shell has made one of its own
+                self._process.send_signal(signal.SIGCONT)
 
 
 def check(argv: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -67,7 +85,7 @@ def check(argv: Sequence[str], environ: Mapping[str, str]) -> None:
 
 
 def hear_signals(hear: Callable[[int], None]) -> None:
-    """Call ``hear`` in the running loop for each of ``PASSED``. What is ignored (nohup) stays so for the command, too."""
+    """Call ``hear`` in the running loop for each of ``PASSED``; what is ignored (nohup) stays so for the command."""
     loop = asyncio.get_running_loop()
     for signum in PASSED:
         if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -76,16 +94,25 @@ def hear_signals(hear: Callable[[int], None]) -> None:
 
 def in_foreground() -> bool:
     """Say whether this process is in the foreground group of its controlling terminal, wherever its streams go."""
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError:
+    terminal = _terminal()
+    if terminal is None:
         return False
-    try:
+    with suppress(OSError), os.fdopen(terminal):
         return os.tcgetpgrp(terminal) == os.getpgrp()
+    return False
+
+
+def _terminal() -> int | None:
+    """A descriptor of the controlling terminal; None when there is none."""
+    try:
+        return os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        return False
-    finally:
-        os.close(terminal)
+        return None
+
+
+def _has_stopped(pid: int) -> bool:
+    """Whether a child has been stopped, and nobody was told so yet. (macOS before Python 3.13 does not tell.)"""
+    return hasattr(os, "waitid") and os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is not None
 
 
 def _not_started(name: str, error: OSError | ValueError) -> CommandError:

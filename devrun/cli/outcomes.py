@@ -33,7 +33,11 @@ def tell(outcome: Outcome) -> None:
 
 
 def failure_of(apps: Sequence[AppStatus], hint: str | None = None) -> DevrunError:
-    """Return the error that tells why these apps are not ready, with their tracebacks."""
+    """Return the error that tells why these apps are not ready, with their tracebacks.
+
+    Where one is broken, others may only be on their way: they are not named.
+    """
+    apps = [app for app in apps if app.why] or apps
     texts = [text for app in apps for text in (_reason(app), _traceback(app)) if text]
     return DevrunError("\n".join(texts), hint=hint)
 

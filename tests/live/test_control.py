@@ -21,13 +21,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from devrun.cli.asking import said
 from devrun.control.address import LONGEST, locate, own, pointer
-from devrun.control.client import NobodyListensError, ask
+from devrun.control.client import LauncherError, NobodyListensError, ask
 from devrun.control.fields import RefusedError
 from devrun.control.listening import listening
 from devrun.control.protocol import LONGEST_REQUEST, AskStatus, Request
-from devrun.control.server import MOST_CLIENTS, Server
-from devrun.errors import DevrunError
+from devrun.control.server import BEAT, MOST_CLIENTS, Server
+from devrun.errors import DevrunError, NoStackError, UsageError
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import DEADLINE, Stack, wait_until
 from tests.live.apps import TOML, answering
@@ -364,14 +365,18 @@ async def broken(request: Request, more: object) -> Mapping[str, Any]:
 
 
 def served(
-    folder: Path, talk: Callable[[str], Any], patience: float = DEADLINE, answers: Callable[..., Any] = answers
+    folder: Path,
+    talk: Callable[[str], Any],
+    patience: float = DEADLINE,
+    answers: Callable[..., Any] = answers,
+    beat: float = BEAT,
 ) -> Any:
     """What ``talk`` returns, called in a thread with the path of a server's socket."""
 
     async def serve() -> Any:
         with listening(folder, print) as listener:
             assert listener is not None
-            server = Server(answers, patience)
+            server = Server(answers, patience, beat)
             accepting = asyncio.create_task(server.accept(listener))
             try:
                 return await asyncio.to_thread(talk, own(str(folder)))
@@ -468,6 +473,50 @@ def test_what_goes_wrong_with_an_answer_is_told(tmp_path: Path) -> None:
     assert (told["error"], told["message"]) == ("failed", "the launcher could not answer: KeyError: 'oops'")
 
 
+def test_there_are_signs_of_life_until_the_answer(tmp_path: Path) -> None:
+    answering = threading.Event()
+
+    async def slowly(request: Request, more: Callable[[Mapping[str, Any]], Any]) -> Mapping[str, Any]:
+        await more({"part": 1})
+        while not answering.is_set():
+            await asyncio.sleep(0.01)
+        return {"part": 2}
+
+    def talk(path: str) -> list[dict[str, Any]]:
+        with connected(path) as client:
+            client.sendall(STATUS)
+            answers = lines_of(client)
+            heard = [next(answers) for _ in range(3)]
+            answering.set()
+            return heard + [next(line for line in answers if "more" not in line)]
+
+    sign = {"v": 1, "answer": "status", "more": True}
+    assert served(tmp_path, talk, answers=slowly, beat=0.02) == [
+        {**sign, "data": {"part": 1}},
+        sign,
+        sign,
+        {"v": 1, "answer": "status", "data": {"part": 2}},
+    ]
+
+
+def test_nobody_works_for_one_who_has_left(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    async def never(request: Request, more: object) -> Mapping[str, Any]:
+        try:
+            await asyncio.Event().wait()
+            return {}
+        finally:
+            ended.set()
+
+    def talk(path: str) -> bool:
+        with connected(path) as client:
+            client.sendall(STATUS)
+        return ended.wait(DEADLINE)
+
+    assert served(tmp_path, talk, answers=never, beat=0.02)
+
+
 # --- the client alone -----------------------------------------------------------------------------------------------
 
 
@@ -489,6 +538,23 @@ def answering_with(folder: Path, line: bytes) -> Any:
             return ask(str(folder), "status", {})
         finally:
             thread.join()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "exit_code"),
+    [("unknown-name", UsageError, 2), ("going-down", NoStackError, 3), ("busy", LauncherError, 1)],
+)
+def test_what_is_refused_has_its_exit_code(tmp_path: Path, code: str, kind: type[DevrunError], exit_code: int) -> None:
+    line = json.dumps({"v": 1, "error": code, "message": "so it is"}).encode() + b"\n"
+    with pytest.raises(LauncherError) as refused:
+        answering_with(tmp_path, line)
+    error = said(refused.value)
+    assert (type(error), error.exit_code) == (kind, exit_code) and "so it is" in error.message
+
+
+def test_the_client_passes_over_signs_of_life_and_parts(tmp_path: Path) -> None:
+    parts = b'{"v":1,"answer":"status","more":true}\n{"v":1,"answer":"status","more":true,"data":{"a":0}}\n'
+    assert answering_with(tmp_path, parts + b'{"v":1,"answer":"status","data":{"a":1}}\n') == {"a": 1}
 
 
 def test_the_client_returns_the_data(tmp_path: Path) -> None:
