@@ -101,9 +101,11 @@ class LogFiles:
     def _file(self, entry: Entry) -> _File:
         file = self._files.get(entry.app)
         if file is None:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            name = self._folder / f"{entry.app}.log" if entry.app is not None else self._folder.parent / "devrun.log"
-            file = self._files[entry.app] = _File(name, self._file_bytes)
+            path = self._folder.parent / "devrun.log"
+            if entry.app is not None:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                path = self._folder / f"{entry.app}.log"
+            file = self._files[entry.app] = _File(path, self._file_bytes)
             since = datetime.fromtimestamp(entry.at).astimezone().isoformat(timespec="seconds")
             file.write([f"--- {since} pid {os.getpid()} ---"])
         return file

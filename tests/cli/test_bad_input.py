@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from devrun.cli.commands import COMMANDS
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import clean_environ, small_file_system, write_files
 from tests.live.apps import TOML, answering
@@ -66,7 +67,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes | str | None]]:
     found: dict[str, tuple[int, bytes | str | None]] = {}
     for path in folder.rglob("*"):
         name = str(path.relative_to(folder))
-        if name not in (".devrun", ".devrun/.gitignore", ".devrun/lock"):
+        if name not in (".devrun", ".devrun/.gitignore", ".devrun/lock", ".devrun/devrun.log"):
             found[name] = (path.lstat().st_mode, _content(path))
     return found
 
@@ -219,7 +220,7 @@ def test_a_name_that_nothing_has(project: ProjectBuilder, name: str, hint: str) 
     ("args", "said"),
     [
         (("upp",), "no command is named 'upp'; did you mean 'up'?"),
-        (("launch",), "no command is named 'launch'; known commands: init, up, status, url, port, env, check, schema"),
+        (("launch",), f"no command is named 'launch'; known commands: {', '.join(COMMANDS)}"),
         (("--colour",), "No such option"),
         (("up", "--jso"), "--json"),
         (("up", "--json", "--plain"), "--json and --plain exclude each other"),
@@ -393,7 +394,8 @@ def test_a_disk_that_fills_while_the_stack_is_up(project: ProjectBuilder, small_
     junk.unlink()
     assert devrun(folder, "check").code == 0
     assert mine.read_bytes() == b"MINE=1\n"
-    assert set(os.listdir(folder / ".devrun")) - {"cache", "devrun.schema.json"} == {".gitignore", "lock"}
+    kept = {"cache", "devrun.schema.json", "devrun.log", "logs"}
+    assert set(os.listdir(folder / ".devrun")) - kept == {".gitignore", "lock"}
 
 
 # --- machines that lack something ---------------------------------------------------------------------------------
