@@ -140,7 +140,7 @@ class Stack:
             emit=post,
             clock=self._loop.time,
             warn=self._warn,
-            own=[self._project.state_dir, *(file.path for file in plan.env_files)],
+            own=[self._project.own_dir, *(file.path for file in plan.env_files)],
         )
 
         def healthy(name: str) -> asyncio.Future[None]:

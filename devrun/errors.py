@@ -74,6 +74,14 @@ class FileError(DevrunError):
     """A file that devrun writes could not be read or written."""
 
 
+class BrokenAppError(DevrunError):
+    """An app of a stack that somebody waits for cannot be served. ``traceback``: all that is known about why."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
 class NotReadyError(DevrunError):
     """A stack was not ready in time."""
 

@@ -9,7 +9,7 @@ import errno
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import tomli_w
 
 from devrun.errors import ConfigError, FileError, Mistake, NoProjectError
 from devrun.outputs import block, writer
-from devrun.running import CONFIG_NAME, LOCK_NAME, STATE_DIR, STATE_NAME, nearest_config
+from devrun.running import CONFIG_NAME, LOCK_NAME, RUNS, STATE_DIR, STATE_NAME, nearest_config, private_name
 from devrun.schema import schema_text
 
 _MINIMAL = 'write a devrun.toml in the project folder, for example:\n\n[apps.api]\napp = "main:app"'
@@ -25,14 +25,29 @@ _MINIMAL = 'write a devrun.toml in the project folder, for example:\n\n[apps.api
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """``folder`` is absolute and free of links; ``config`` is a file in it."""
+    """``folder`` is absolute and free of links; ``config`` is a file in it.
+
+    ``private``: the name of the state folder of a private stack; None: the project's own stack is meant.
+    """
 
     folder: Path
     config: Path
+    private: str | None = None
+
+    @property
+    def own_dir(self) -> Path:
+        """All that devrun keeps in this project."""
+        return self.folder / STATE_DIR
+
+    @property
+    def runs_dir(self) -> Path:
+        """The state folders of private stacks."""
+        return self.own_dir / RUNS
 
     @property
     def state_dir(self) -> Path:
-        return self.folder / STATE_DIR
+        """The state of the stack that is meant."""
+        return self.own_dir if self.private is None else self.runs_dir / self.private
 
     @property
     def state_file(self) -> Path:
@@ -52,11 +67,11 @@ class Project:
 
     @property
     def preloads_file(self) -> Path:
-        return self.state_dir / "cache" / "preload.json"
+        return self.own_dir / "cache" / "preload.json"
 
     @property
     def ports_file(self) -> Path:
-        return self.state_dir / "cache" / "ports.toml"
+        return self.own_dir / "cache" / "ports.toml"
 
     def owner_in(self, file: Path) -> str:
         """The name that this project's block has in an env file (free of links): none in the project's own files.
@@ -124,6 +139,11 @@ def write_schema(project: Project) -> None:
     """Put the JSON Schema where the ``#:schema`` line of a devrun.toml says. Raises ``FileError``."""
     make_state_dir(project)
     writer.write(project.schema_file, schema_text().encode())
+
+
+def addressed(project: Project, stack: str) -> Project:
+    """The project with the private stack of it that ``stack``, the value of DEVRUN_STACK, names, if it is one."""
+    return replace(project, private=private_name(str(project.folder), stack))
 
 
 def last_ports(project: Project) -> dict[str, int]:

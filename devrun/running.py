@@ -13,6 +13,8 @@ CONFIG_NAME = "devrun.toml"
 STATE_DIR = ".devrun"
 STATE_NAME = "state.toml"
 LOCK_NAME = "lock"
+RUNS = "run"
+"""The folder in ``.devrun`` that holds the state folders of private stacks (``devrun run``)."""
 
 
 def nearest_config(folder: str) -> str | None:
@@ -47,16 +49,30 @@ def try_lock(path: str, *, shared: bool = False) -> int | None:
     return None
 
 
-def endpoint(name: str) -> tuple[str, str] | None:
+def private_name(folder: str, stack: str) -> str | None:
+    """Return the name of the state folder of a private stack of the project in ``folder``; None: it is none of them.
+
+    ``stack`` is the value of DEVRUN_STACK: whatever runs in a private stack means that one, and no other beside it.
+    """
+    name = stack.rpartition("-")[2]
+    if name.isalnum() and os.path.isdir(os.path.join(folder, STATE_DIR, RUNS, name)):
+        return name
+    return None
+
+
+def endpoint(name: str, stack: str = "") -> tuple[str, str] | None:
     """Return the URL and the port of an app of the stack that runs around the working directory.
 
-    None where that is not plain: no such app, no stack, a file that is not as expected, no permission.
+    ``stack``: the value of DEVRUN_STACK, as in ``private_name``. None where that is not plain: no such app, no stack, a
+    file that is not as expected, no permission.
     """
     try:
         config = nearest_config(os.path.realpath(os.getcwd()))
         if config is None or not os.path.isfile(config):
             return None
-        folder = os.path.join(os.path.dirname(config), STATE_DIR)
+        project = os.path.dirname(config)
+        private = private_name(project, stack)
+        folder = os.path.join(project, STATE_DIR, *(() if private is None else (RUNS, private)))
         with open(os.path.join(folder, STATE_NAME), "rb") as file:
             found = endpoint_in(file.read(), name)
         lock = None if found is None else try_lock(os.path.join(folder, LOCK_NAME), shared=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from devrun.errors import DevrunError, NoStackError, UsageError
 from devrun.lock import is_held, repair, running
 from devrun.outputs.statefile import StackRecord
 from devrun.outputs.writer import shown
-from devrun.project import Project, find
+from devrun.project import Project, addressed, find
 
 PATIENCE = 1.0
 """Seconds in which a stack that goes down is gone after its socket."""
@@ -23,7 +24,7 @@ START_SECONDS = 3.0
 
 def running_stack(config: Path | None) -> tuple[Project, StackRecord]:
     """Return the project and its running stack. Raises NoProjectError, ConfigError or NoStackError."""
-    project = find(here(), config)
+    project = addressed(find(here(), config), os.environ.get("DEVRUN_STACK", ""))
     return project, _running(project)
 
 

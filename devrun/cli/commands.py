@@ -19,6 +19,7 @@ from devrun.errors import ConfigError, DevrunError
 COMMANDS = {
     "init": "devrun.cli.init",
     "up": "devrun.cli.up",
+    "run": "devrun.cli.run",
     "down": "devrun.cli.down",
     "restart": "devrun.cli.orders",
     "stop": "devrun.cli.orders",
@@ -71,7 +72,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 ended as asked, 1 could not start, 2 usage or config error, 3 no running stack, "
-    "4 already running, 5 time-out, 130 interrupted before the stack was up; `exec` gives the command's own.",
+    "4 already running, 5 time-out, 130 interrupted before the stack was up; `run` and `exec` give the command's own.",
 )
 @click.version_option(__version__, prog_name="devrun", message="%(prog)s %(version)s")
 def devrun() -> None:

@@ -5,6 +5,7 @@ Says nothing when it does not work out: ``endpoints`` holds the same commands wi
 
 from __future__ import annotations
 
+import os
 import sys
 
 from devrun.running import endpoint
@@ -16,7 +17,7 @@ def run(argv: list[str]) -> bool:
     """Print what is asked for; False: this is not plain, and nothing has been done."""
     if len(argv) != 2 or argv[0] not in _COMMANDS:
         return False
-    found = endpoint(argv[1])
+    found = endpoint(argv[1], os.environ.get("DEVRUN_STACK", ""))
     if found is None:
         return False
     try:

@@ -26,7 +26,7 @@ _SHORT = "/tmp"
 def listening(state_dir: Path, warn: Callable[[str], None]) -> Generator[socket.socket | None]:
     """Listen on the control socket; None, with a warning, where the system lets us have none."""
     folder = str(state_dir)
-    _remove(folder)
+    forget(folder)
     listener: socket.socket | None = None
     try:
         listener = _listen(folder)
@@ -37,7 +37,7 @@ def listening(state_dir: Path, warn: Callable[[str], None]) -> Generator[socket.
     finally:
         if listener is not None:
             listener.close()
-        _remove(folder)
+        forget(folder)
 
 
 def _listen(folder: str) -> socket.socket:
@@ -81,7 +81,7 @@ def _bind(path: str) -> socket.socket:
     return listener
 
 
-def _remove(folder: str) -> None:
+def forget(folder: str) -> None:
     """Remove the socket of this project, wherever it is, unless somebody listens on it."""
     _remove_elsewhere(folder)
     with suppress(OSError):
