@@ -368,10 +368,11 @@ def test_a_closed_terminal_ends_everything(runs: Runs) -> None:
 # --- many -----------------------------------------------------------------------------------------------------------
 
 WAITING = """
-import os, sys, urllib.request
+import os, time, urllib.request
 print(urllib.request.urlopen(os.environ["API_URL"]).read().decode())
 print(os.environ["DEVRUN_STACK"], os.environ["API_PORT"], os.environ["WEB_PORT"], flush=True)
-open("gate").read()
+while not os.path.exists("gate"):
+    time.sleep(0.01)
 """
 
 
@@ -380,12 +381,10 @@ def test_many_at_once_do_not_meet(runs: Runs, up: StackStarter) -> None:
     (runs.folder / "devrun.toml").write_text(TWO.format(port='"sticky"'))
     other = up(runs.folder)
     other.wait_ready()
-    os.mkfifo(runs.folder / "gate")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         started = [runs.start("--", *python(WAITING)) for _ in range(AT_ONCE)]
         answers = list(pool.map(first_lines, started))
-        with open(runs.folder / "gate", "w"):  # until here all of them were up at the same time
-            pass
+        (runs.folder / "gate").touch()  # until here all of them were up at the same time
         ends = list(pool.map(lambda process: process.communicate(timeout=60)[1], started))
     assert ends == [""] * AT_ONCE
     assert [process.returncode for process in started] == [0] * AT_ONCE

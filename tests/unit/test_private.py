@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,11 +103,12 @@ def test_what_an_owner_that_was_killed_has_left_is_swept(shop: Project) -> None:
 def test_the_light_commands_find_the_private_stack(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shop.folder)
     state = 'version = 1\n\n[endpoints.api]\nurl = "http://127.0.0.1:%d"\nhost = "127.0.0.1"\nport = %d\n'
-    with private_state(shop, "shop-aaaa") as own:
+    with ExitStack() as locks, private_state(shop, "shop-aaaa") as own:
         for project, port in ((shop, 4000), (own, 4001)):
             project.state_file.write_text(state % (port, port))
             lock = try_lock(str(project.lock_file))
             assert lock is not None
+            locks.callback(os.close, lock)
         assert endpoint("api") == ("http://127.0.0.1:4000", "4000")
         assert endpoint("api", "shop-aaaa") == ("http://127.0.0.1:4001", "4001")
         assert endpoint("api", "shop-bbbb") == ("http://127.0.0.1:4000", "4000")
