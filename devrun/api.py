@@ -151,7 +151,7 @@ class Stack:
 
         with guarded(f"DEVRUN_STACK={plan.stack}") as guard:
             environ = {**plan.environ, "DEVRUN_STACK": plan.stack}
-            surroundings = Surroundings(plan.folder, environ, nofile, self._terminal)
+            surroundings = Surroundings(plan.folder, environ, nofile, plan.stack, self._terminal)
             self._engine = engine = self._make_engine(recipes, surroundings, guard)
             self._inspector.guard = guard
             spawner = Workers(recipes, engine, post, self._logs, guard, surroundings)

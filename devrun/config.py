@@ -53,6 +53,9 @@ class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     open: Annotated[
         bool | UrlPath, Meta(description="Open the URL in a browser when first ready; a text is the path to open.")
     ] = False
+    identify: Annotated[
+        bool, Meta(description="Send x-devrun: <stack>/<app>@<branch or folder> with every response.")
+    ] = True
     uvicorn: Annotated[UvicornSettings, Meta(description="Settings handed to uvicorn.")] = field(
         default_factory=UvicornSettings
     )

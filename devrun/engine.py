@@ -39,6 +39,8 @@ class Surroundings:
     """What a process that runs no app gets."""
     nofile: tuple[int, int]
     """The soft and hard limit of descriptors that they get."""
+    stack: str
+    """The value of DEVRUN_STACK."""
     terminal: tuple[int, int] | None
     """Rows and columns of the terminal that their output ends up on; None when it is no terminal."""
 

@@ -33,6 +33,8 @@ class AppPlan:
     grace: float
     open: str | None
     uvicorn: Mapping[str, object] = field(default_factory=dict[str, object])
+    identify: bool = True
+    """Whether its responses say who answers."""
 
     @property
     def scheme(self) -> str:

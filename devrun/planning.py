@@ -202,6 +202,7 @@ class _Planner:
             grace=app.grace,
             open=("/" if app.open else None) if isinstance(app.open, bool) else app.open,
             uvicorn=msgspec.to_builtins(app.uvicorn),
+            identify=app.identify,
         )
 
     def env_file(self, index: int) -> EnvFilePlan:

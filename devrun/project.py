@@ -59,7 +59,7 @@ class Project:
 
     @property
     def schema_file(self) -> Path:
-        return self.state_dir / "devrun.schema.json"
+        return self.own_dir / "devrun.schema.json"
 
     @property
     def logs_dir(self) -> Path:

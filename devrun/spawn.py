@@ -10,11 +10,11 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from devrun.channel import Channel
 from devrun.engine import Engine, Groups, Job, Made, Process, Recipe, Surroundings
@@ -30,8 +30,11 @@ from devrun.events import (
     Spawned,
     Started,
 )
+from devrun.identity import HEADER, Identity
 from devrun.logs import LineReader, Logs
+from devrun.plan import AppPlan
 from devrun.spawning import kill_group
+from devrun.worktree import branch_or_folder
 
 TAIL_LINES = 20
 DRAIN_SECONDS = 1.0
@@ -199,6 +202,7 @@ class Workers:
     def _order(self, run: Run, failure: Failure | None) -> dict[str, object]:
         recipe = self._recipes[run.app]
         plan = recipe.plan
+        identity = self._identity(plan)
         return {
             "v": PROTOCOL,
             "name": plan.name,
@@ -208,11 +212,26 @@ class Workers:
             "host": recipe.endpoint.host,
             "port": recipe.endpoint.port,
             "grace": plan.grace,
-            "uvicorn": dict(plan.uvicorn),
+            "uvicorn": with_header(plan.uvicorn, identity),
+            "identity": identity,
             "fds": [sock.fileno() for sock in recipe.sockets],
             "nofile": list(self._surroundings.nofile),
             "page": None if failure is None else asdict(failure),
         }
+
+    def _identity(self, plan: AppPlan) -> str | None:
+        """What the app's responses say of who answers. The branch may be another one since the last start."""
+        if not plan.identify:
+            return None
+        return str(Identity(self._surroundings.stack, plan.name, branch_or_folder(self._surroundings.folder)))
+
+
+def with_header(settings: Mapping[str, object], identity: str | None) -> dict[str, object]:
+    """Return uvicorn's settings with the header that names the app; one of that name that the user has set wins."""
+    headers = cast("Sequence[Sequence[str]]", settings.get("headers", ()))
+    if identity is None or any(name.lower() == HEADER for name, _ in headers):
+        return dict(settings)
+    return {**settings, "headers": [*headers, (HEADER, identity)]}
 
 
 ENGINE_WORDS = ("modules", "parked", "unparked", "unfit", "environ")

@@ -13,12 +13,29 @@ _SHORT = 8
 
 def branch_of(folder: Path) -> str | None:
     """Return the branch, or the short name of a commit that is checked out without one; None outside of git."""
+    head = _head(folder)
+    return _branch(head) or (head[:_SHORT] if head and not head.startswith("ref:") else None)
+
+
+def branch_or_folder(folder: Path) -> str:
+    """Return the branch; the folder's name where there is none."""
+    return _branch(_head(folder)) or folder.name
+
+
+def _branch(head: str) -> str | None:
+    # ".invalid": the branches are in a reftable, which git alone can read.
+    name = head.removeprefix(_HEADS)
+    return name if name not in (head, ".invalid") else None
+
+
+def _head(folder: Path) -> str:
+    """What is checked out: a reference or a commit; nothing outside of git."""
     with suppress(OSError):
         for place in (folder, *folder.parents):
             git = _git_folder(place / ".git")
             if git is not None:
-                return _head(git)
-    return None
+                return _read(git / "HEAD").strip()
+    return ""
 
 
 def _git_folder(git: Path) -> Path | None:
@@ -29,13 +46,6 @@ def _git_folder(git: Path) -> Path | None:
         return None
     text = _read(git)
     return git.parent / text.removeprefix(_POINTER).strip() if text.startswith(_POINTER) else None
-
-
-def _head(git: Path) -> str | None:
-    head = _read(git / "HEAD").strip()
-    if head.startswith(_HEADS):
-        return head.removeprefix(_HEADS)
-    return head[:_SHORT] if head and not head.startswith("ref:") else None
 
 
 def _read(file: Path) -> str:

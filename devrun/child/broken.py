@@ -29,14 +29,17 @@ async def serve(
     *,
     app: str,
     token: str,
+    identity: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
 ) -> None:
     """Answer every request on the listening ``sockets`` with 503 and ``failure`` until cancelled.
 
     ``token`` differs from failure to failure: the page in a browser knows by it that there is news. The sockets stay
-    open. Once cancelled, requests that have begun to arrive are still answered, for half a second at the most.
+    open. ``identity``: the header that says who answers. Once cancelled, requests that have begun to arrive are still
+    answered, for half a second at the most.
     """
-    desk = _Desk(Page(app, token, failure, source_around(failure.get("file"), failure.get("line"))), ssl_context)
+    source = source_around(failure.get("file"), failure.get("line"))
+    desk = _Desk(Page(app, token, failure, source, identity), ssl_context)
     try:
         desk.open(sockets)
         await asyncio.get_running_loop().create_future()

@@ -13,7 +13,7 @@ from string import Template
 from types import MappingProxyType
 from typing import Any
 
-from .request import HEADER, Request, cors, may_see_details, negotiate
+from .request import HEADER, IDENTITY, Request, cors, may_see_details, negotiate
 
 Source = tuple[tuple[int, str], ...]
 
@@ -67,6 +67,7 @@ class Page:
     token: str
     failure: Mapping[str, Any]
     source: Source
+    identity: str | None = None
 
     def answer(self, request: Request) -> bytes:
         allowed = cors(request.headers)
@@ -76,6 +77,7 @@ class Page:
             "Cache-Control": "no-store",
             "Connection": "close",
             "Vary": "Accept, Origin",
+            **({} if self.identity is None else {IDENTITY: self.identity}),
             **allowed,
         }
         if request.method == "OPTIONS" and "Access-Control-Allow-Methods" in allowed:

@@ -128,7 +128,14 @@ def serve_page(order: dict[str, Any], channel: Any, sockets: list[socket.socket]
     asyncio.set_event_loop(loop)
     loop.add_reader(channel.fileno(), channel.poll)
     serving = loop.create_task(
-        broken.serve(sockets, failure, app=order["name"], token=order["token"], ssl_context=page_tls(order))
+        broken.serve(
+            sockets,
+            failure,
+            app=order["name"],
+            token=order["token"],
+            identity=order["identity"],
+            ssl_context=page_tls(order),
+        )
     )
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, serving.cancel)

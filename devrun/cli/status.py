@@ -9,13 +9,15 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Group
 
 from devrun.cli.asking import ask_stack
 from devrun.cli.everywhere import show_all
 from devrun.cli.look import is_terminal, look
 from devrun.cli.painter import painted
-from devrun.errors import DevrunError
+from devrun.cli.strange import strangers_of
+from devrun.errors import DevrunError, NoStackError
 from devrun.outputs.details import details
 from devrun.outputs.status import read
 from devrun.outputs.table import Room, listing
@@ -47,10 +49,18 @@ def status(verbose: bool, every: bool, as_json: bool, config: Path | None) -> No
             raise click.UsageError("--all goes with --json alone")
         show_all(as_json=as_json)
         return
-    answer = ask_stack(config, "status", verbose=verbose)
+    try:
+        answer = ask_stack(config, "status", verbose=verbose)
+    except NoStackError as error:
+        told = [str(stranger) for stranger in strangers_of(config)]
+        raise NoStackError("\n".join([error.message, *told]), hint=error.hint) from None
+    found = strangers_of(config)
     if as_json:
-        click.echo(json.dumps(answer, separators=(",", ":")))
+        rest = {"strangers": [{**msgspec.to_builtins(one.claim), "found": one.found} for one in found]}
+        click.echo(json.dumps({**answer, **rest}, separators=(",", ":")))
         return
+    for stranger in found:
+        click.echo(f"warning: {stranger}", err=True)
     try:
         stack = read(answer)
     except ValueError as error:

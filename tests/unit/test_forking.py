@@ -27,7 +27,7 @@ def test_a_checkpoint_of_a_run_that_was_replaced_is_let_go(tmp_path: Path) -> No
     async def play() -> None:
         app = replace(plan("api"), cwd=tmp_path, python=Path(sys.executable))
         recipes = {"api": Recipe(app, Endpoint("api", "127.0.0.1", 1), (), {})}
-        surroundings = Surroundings(tmp_path, {}, (64, 64), None)
+        surroundings = Surroundings(tmp_path, {}, (64, 64), "shop-1", None)
         with guarded("DEVRUN_STACK=x") as groups:
             terms = Terms(None, groups, Exits())
             homes = Homes(recipes, "off", tmp_path / "cache", terms, lambda _: None, lambda app, lines: None)
