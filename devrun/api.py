@@ -155,6 +155,7 @@ class Stack:
             self._engine = engine = self._make_engine(recipes, surroundings, guard)
             self._inspector.guard = guard
             spawner = Workers(recipes, engine, post, self._logs, guard, surroundings)
+            self._desk.take_console = spawner.take_console
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))
             try:

@@ -112,6 +112,23 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """The worker has stopped in the debugger. ``place``: file and line."""
+
+    run: Run
+    place: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The worker that had stopped runs on."""
+
+    run: Run
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class FilesChanged:
     """Files of one app changed after they were loaded; ``paths`` relative to the project where they lie in it."""
 
@@ -165,7 +182,7 @@ class Expired:
     at: float
 
 
-RunEvent = Spawned | Loaded | Imported | Started | Healthy | Failed | Exited | Expired
+RunEvent = Spawned | Loaded | Imported | Started | Healthy | Failed | Exited | Paused | Resumed | Expired
 Event = UpAsked | StopAsked | RestartAsked | StopPartsAsked | StartPartsAsked | FilesChanged | RunEvent
 
 
@@ -321,6 +338,19 @@ class AppStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class AppPaused:
+    """The app has stopped in the debugger. ``place``: file and line, relative to the project where it lies in it."""
+
+    app: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppResumed:
+    app: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something a person should know; nothing stops. ``app`` is None when it concerns the whole stack."""
 
@@ -342,6 +372,8 @@ Notice = (
     | AppBroken
     | AppExited
     | AppStopped
+    | AppPaused
+    | AppResumed
     | Warned
     | StackDown
 )

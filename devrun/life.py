@@ -13,8 +13,10 @@ from devrun.events import (
     Alarm,
     AppBroken,
     AppExited,
+    AppPaused,
     AppReady,
     AppReloading,
+    AppResumed,
     AppStopped,
     Arm,
     Begin,
@@ -27,7 +29,9 @@ from devrun.events import (
     Imported,
     Kill,
     Loaded,
+    Paused,
     Probe,
+    Resumed,
     Run,
     RunEvent,
     Settle,
@@ -37,6 +41,7 @@ from devrun.events import (
     StartPage,
     Tell,
     Terminate,
+    Warned,
     Watch,
 )
 from devrun.state import (
@@ -51,6 +56,7 @@ from devrun.state import (
     Halted,
     Holding,
     Importing,
+    Pause,
     Phase,
     Probing,
     Serving,
@@ -95,7 +101,9 @@ def of_newest(snapshot: Snapshot, state: AppState, event: RunEvent) -> Change:
         case Failed():
             return _failed(state, event)
         case Exited():
-            return _died(state, event)
+            return _died(replace(state, pause=None), event)
+        case Paused() | Resumed():
+            return _debugged(state, snapshot.rules[state.name], event)
         case Expired():
             return _retry(state, event.at)
         case _:
@@ -185,6 +193,41 @@ def _died(state: AppState, event: Exited) -> Change:
     return replace(died, phase=backoff, generation=run.generation), effects
 
 
+def _debugged(state: AppState, rules: AppRules, event: Paused | Resumed) -> Change:
+    match event:
+        case Paused():
+            return _paused(state, event)
+        case Resumed():
+            return _resumed(state, rules, event)
+        case _:
+            assert_never(event)
+
+
+def _paused(state: AppState, event: Paused) -> Change:
+    """Note where it is, at each step; tell it once."""
+    told = () if state.pause is not None else (Tell(AppPaused(state.name, event.place)),)
+    held = None if state.pause is None else state.pause.held
+    return replace(state, pause=Pause(event.place, held)), told
+
+
+def _resumed(state: AppState, rules: AppRules, event: Resumed) -> Change:
+    if state.pause is None:
+        return state, ()
+    running, told = replace(state, pause=None), Tell(AppResumed(state.name))
+    if state.pause.held is None:
+        return running, (told,)
+    fresh, effects = reload(running, rules, replace(state.pause.held, since=event.at))
+    return fresh, (told, *effects)
+
+
+def _hold(state: AppState, pause: Pause, cycle: Cycle) -> Change:
+    """Nobody wants to lose what is on the debugger's screen: a save is applied when the app runs on."""
+    paths = () if pause.held is None else pause.held.paths
+    held = replace(cycle, paths=tuple(dict.fromkeys((*paths, *cycle.paths))))
+    told = Tell(Warned(f"stopped at {pause.place}: reloads when it runs on", state.name))
+    return replace(state, pause=replace(pause, held=held)), () if pause.held is not None else (told,)
+
+
 def _retry(state: AppState, at: float) -> Change:
     if isinstance(state.phase, Halted):
         return _stay_down(state)
@@ -198,6 +241,8 @@ def reload(state: AppState, rules: AppRules, cycle: Cycle) -> Change:
     phase = state.phase
     if isinstance(phase, (Waiting, Blocked, Halted, Stopped)):
         return state, ()
+    if state.pause is not None and cycle.paths:  # without paths somebody has asked for it, and knows
+        return _hold(state, state.pause, cycle)
     fresh, effects = _replace(replace(state, deaths=0), cycle, rules.grace)
     if isinstance(phase, UNFINISHED) and phase.cycle.cause == "reload":
         return fresh, effects  # the reload that is under way goes on with the newer files
@@ -266,7 +311,7 @@ def retire(state: AppState, grace: float) -> Change:
             effects = (Terminate(phase.run), Arm(phase.run, Alarm.KILL, grace))
         case _:
             assert_never(phase)
-    return replace(state, leaving=(*state.leaving, phase.run)), effects
+    return replace(state, leaving=(*state.leaving, phase.run), pause=None), effects
 
 
 def run_of(phase: Phase) -> Run | None:

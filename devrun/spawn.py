@@ -26,6 +26,8 @@ from devrun.events import (
     Imported,
     Loaded,
     LoadedFile,
+    Paused,
+    Resumed,
     Run,
     Spawned,
     Started,
@@ -64,6 +66,8 @@ class _Live:
     pid: int | None = None
     making: asyncio.Task[Made | None] | None = None
     channel: Channel | None = None
+    console: int | None = None
+    """The end of a debugger's socket that is for whoever attaches."""
     killed: bool = False
     again: bool = False
     task: asyncio.Task[None] | None = None
@@ -124,6 +128,14 @@ class Workers:
             elif live.making is not None:
                 live.making.cancel()
 
+    def take_console(self, run: Run) -> int | None:
+        """Return the descriptor of the terminal's end of a run's debugger: once, and the caller's from now on."""
+        live = self._live.get(run)
+        if live is None:
+            return None
+        console, live.console = live.console, None
+        return console
+
     async def close(self) -> None:
         """Kill what is left and wait until all of it is gone."""
         for run in tuple(self._live):
@@ -171,6 +183,9 @@ class Workers:
             await asyncio.wait_for(reader.finished.wait(), DRAIN_SECONDS)
         reader.close()
         channel.close()
+        if live.console is not None:
+            os.close(live.console)
+            live.console = None
         return code
 
     async def _attend(self, run: Run, live: _Live, process: Process, failure: Failure | None) -> int:
@@ -191,6 +206,7 @@ class Workers:
         try:
             message = json.loads(line)
             live.again |= self._engine.hear(run, message, live.channel.descriptors)
+            self._keep_console(live, message)
             event = read_report(run, message, self._clock(), self._surroundings.folder)
         except (ValueError, TypeError, KeyError, AttributeError, IndexError):
             # User code shares the process and could write to any descriptor.
@@ -198,6 +214,13 @@ class Workers:
         else:
             if event is not None:
                 self._emit(event)
+
+    def _keep_console(self, live: _Live, message: Mapping[str, Any]) -> None:
+        assert live.channel is not None
+        if (message["is"] == "paused" and not message["open"]) or message["is"] == "resumed":
+            if live.console is not None:  # nobody has attached
+                os.close(live.console)
+            live.console = live.channel.descriptors.popleft() if message["is"] == "paused" else None
 
     def _order(self, run: Run, failure: Failure | None) -> dict[str, object]:
         recipe = self._recipes[run.app]
@@ -254,6 +277,10 @@ def read_report(run: Run, message: Mapping[str, Any], at: float, folder: Path) -
         case "failed":
             failure = Failure(**message["failure"])
             return Failed(run, replace(failure, file=_relative(failure.file, folder)), at)
+        case "paused":
+            return Paused(run, f"{_relative(message['file'], folder)}:{message['line']}", at)
+        case "resumed":
+            return Resumed(run, at)
         case word if word in ENGINE_WORDS:
             return None
         case unknown:

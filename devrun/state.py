@@ -146,6 +146,14 @@ Phase = (
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """The newest run has stopped in the debugger. ``held``: the reload that waits until it runs on."""
+
+    place: str
+    held: Cycle | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AppState:
     """One app. ``leaving`` are older runs that are not gone yet."""
 
@@ -161,6 +169,7 @@ class AppState:
     last_death: str | None = None
     """Why the newest worker that died did so, in a few words: ``signal SIGKILL``, ``exit code 3``."""
     was_ready: bool = False
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Generator
-from typing import Any, NoReturn
+from typing import Any, Callable, NoReturn
 
 from .channel import Channel
 from .forks import Start
@@ -46,8 +46,12 @@ class Forked:
         self._loaded: list[LoadedFile] = []
         self._loop = LoopStandIn(self._refuse)
 
-    def prepare(self, order: Order, own: Own) -> None:
-        """Get ready to import. Ends the process where the app must have one of its own."""
+    def prepare(self, order: Order, own: Own, renew: Callable[[], None]) -> None:
+        """Get ready to import. Ends the process where the app must have one of its own.
+
+        ``renew`` is called in each process that goes on from a checkpoint.
+        """
+        self._renew = renew
         self._own = own
         self._order = order
         message = self._start.message
@@ -82,6 +86,7 @@ class Forked:
 
     def _resume(self, start: Start) -> None:
         self._loop.renew()
+        self._renew()
         self._parking.wanted = frozenset(start.message["park"])
         self._order.update({**self._channel.receive(), "fds": self._order["fds"]})
         self._loaded = self._traces.known(self._loaded)

@@ -157,8 +157,9 @@ class Server(uvicorn.Server):
     ``started`` is uvicorn's own flag; ``stopping`` says that a signal asked for the end.
     """
 
-    def __init__(self, config: Config, channel: Any, grace: float) -> None:
+    def __init__(self, config: Config, channel: Any, grace: float, leave: Any) -> None:
         super().__init__(config)
+        self.leave = leave
         self.channel = channel
         self.grace = grace
         self.stopping = False
@@ -206,6 +207,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self.stopping = True
+        self.leave()  # first: a debugger may hold the loop
         super().handle_exit(sig, frame)
         if self._wake is not None:
             self._loop.call_soon_threadsafe(self._wake.set)
@@ -274,9 +276,12 @@ def unknown_settings(settings: dict[str, Any]) -> str:
     return f"uvicorn {uvicorn.__version__}, which this app's interpreter has, knows no setting {names}"
 
 
-def run(order: dict[str, Any], channel: Any, sockets: list[socket.socket], ahead: Any = None) -> BaseException | None:
+def run(
+    order: dict[str, Any], channel: Any, sockets: list[socket.socket], leave: Any, ahead: Any = None
+) -> BaseException | None:
     """Serve until the end. Return why the app could not be started; None when it was served, or stopped before.
 
+    ``leave()`` is called by the signal handler when the worker is to end.
     ``ahead(loop=…)`` is a context in which the app is imported before there is a loop; ``loop``: whether uvicorn itself
     would import it in the loop, as it does before 0.47.
     """
@@ -292,7 +297,7 @@ def run(order: dict[str, Any], channel: Any, sockets: list[socket.socket], ahead
         )
     except BaseException as exc:
         return SetupProblem(f"uvicorn refuses its settings: {type(exc).__name__}: {exc}")
-    server = Server(config, channel, order["grace"])
+    server = Server(config, channel, order["grace"], leave)
     try:
         if hasattr(config, "load_app"):
             with contextlib.nullcontext() if ahead is None else ahead(loop=False):

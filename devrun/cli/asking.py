@@ -60,6 +60,8 @@ def said(error: LauncherError) -> DevrunError:
             return UsageError(error.said)
         case "going-down":
             return NoStackError(error.said)
+        case "not-paused" | "taken":
+            return DevrunError(error.said)
         case _:
             return error
 

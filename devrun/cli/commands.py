@@ -26,6 +26,7 @@ COMMANDS = {
     "start": "devrun.cli.orders",
     "wait": "devrun.cli.wait",
     "exec": "devrun.cli.exec",
+    "attach": "devrun.cli.attach",
     "status": "devrun.cli.status",
     "logs": "devrun.cli.logs",
     "url": "devrun.cli.endpoints",

@@ -21,6 +21,7 @@ PATIENCE = 15.0
 """Seconds that the launcher may take for an answer or a sign of life. (It waits for the first snapshot of a stack.)"""
 
 _LONGEST_ANSWER = 64 * 2**20
+_LONGEST_HANDOVER = 65536
 
 
 class NobodyListensError(Exception):
@@ -65,12 +66,40 @@ def stream(
                         yield _data(answer)
                 return _data(answer)
         except TimeoutError:
-            raise DevrunError(
-                f"the launcher does not answer within {patience:g} s",
-                hint="has it been stopped (Ctrl-Z)? `fg` in its terminal lets it go on",
-            ) from None
+            raise _silent(patience) from None
         except (OSError, ValueError) as error:  # ValueError: what the pointer holds is no path
             raise NobodyListensError(str(error)) from None
+
+
+def attach_to(state_dir: str, app: str, patience: float = PATIENCE) -> tuple[Mapping[str, Any], socket.socket]:
+    """Return what is told of an app's stop, and the socket to its debugger. Raises as ``ask``."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(patience)
+        try:
+            _connect(connection, locate(state_dir), patience)
+            _send(connection, json.dumps({"v": VERSION, "ask": "attach", "app": app}).encode() + b"\n")
+            line, descriptors, _, _ = socket.recv_fds(connection, _LONGEST_HANDOVER, 1)
+            while line and not line.endswith(b"\n"):
+                line += connection.recv(_LONGEST_HANDOVER)
+        except TimeoutError:
+            raise _silent(patience) from None
+        except (OSError, ValueError) as error:
+            raise NobodyListensError(str(error)) from None
+    try:
+        data = _data(_read(line, "attach"))
+        (descriptor,) = descriptors
+    except ValueError:
+        raise _unknown() from None
+    except ConnectionResetError as error:
+        raise NobodyListensError(str(error)) from None
+    return data, socket.socket(fileno=descriptor)
+
+
+def _silent(patience: float) -> DevrunError:
+    return DevrunError(
+        f"the launcher does not answer within {patience:g} s",
+        hint="has it been stopped (Ctrl-Z)? `fg` in its terminal lets it go on",
+    )
 
 
 def _connect(connection: socket.socket, path: str, patience: float) -> None:

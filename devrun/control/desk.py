@@ -18,6 +18,7 @@ from devrun.control import outcome
 from devrun.control.fields import RefusedError
 from devrun.control.inspecting import Inspector
 from devrun.control.protocol import (
+    AskAttach,
     AskDown,
     AskEndpoints,
     AskLogs,
@@ -26,11 +27,13 @@ from devrun.control.protocol import (
     AskStatus,
     AskStop,
     AskWait,
+    Handover,
     Request,
 )
 from devrun.control.telling import tell_entries
-from devrun.events import Event, Notice, RestartAsked, StartPartsAsked, StopAsked, StopPartsAsked
+from devrun.events import Event, Notice, RestartAsked, Run, StartPartsAsked, StopAsked, StopPartsAsked
 from devrun.history import History
+from devrun.life import run_of
 from devrun.outputs.status import app_status, document
 from devrun.state import AppState, Halted, Snapshot
 
@@ -45,6 +48,8 @@ class Desk:
     """To be made inside the running loop. ``stack``: its id; ``post`` puts an event on the queue."""
 
     def __init__(self, stack: str, post: Callable[[Event], None], history: History, inspector: Inspector) -> None:
+        self.take_console: Callable[[Run], int | None] = lambda run: None
+        """Gives the descriptor for whoever attaches to a run. There are no runs before it is set."""
         self._stack = stack
         self._post = post
         self._history = history
@@ -62,7 +67,7 @@ class Desk:
     def tell(self, notice: Notice) -> None:
         """Do nothing: snapshots hold everything that is answered."""
 
-    async def answer(self, request: Request, more: More) -> Mapping[str, Any]:
+    async def answer(self, request: Request, more: More) -> Mapping[str, Any] | Handover:
         """Return the data of the answer, after its parts. Raises RefusedError."""
         if isinstance(request, AskDown):
             return self._down()
@@ -80,6 +85,8 @@ class Desk:
                 return {}
             case AskEndpoints():
                 return await self._endpoints(request, snapshot, more)
+            case AskAttach():
+                return self._attach(request.app, snapshot)
             case _:
                 assert_never(request)
 
@@ -143,6 +150,18 @@ class Desk:
                 await self._news.wait()
                 snapshot = self._now()
         return self._places(snapshot)
+
+    def _attach(self, app: str, snapshot: Snapshot) -> Handover:
+        _check((app,), snapshot)
+        _check_stage(snapshot)
+        state = snapshot.apps[app]
+        run = run_of(state.phase)
+        if state.pause is None or run is None:
+            raise RefusedError("not-paused", f"{app} has not stopped at a breakpoint()")
+        console = self.take_console(run)
+        if console is None:
+            raise RefusedError("taken", f"somebody is attached to {app} already")
+        return Handover({"place": state.pause.place}, console)
 
     def _now(self) -> Snapshot:
         assert self._snapshot is not None

@@ -18,6 +18,8 @@ ErrorCode = Literal[
     "unknown-version",
     "unknown-request",
     "unknown-name",
+    "not-paused",
+    "taken",
     "busy",
     "going-down",
     "too-slow",

@@ -24,9 +24,13 @@ lines with ``"more": true``: parts of it where they have ``data``, and else a si
 ``endpoints``
     Where all is. ``follow`` (boolean): a part now and whenever it has changed. Data: ``stack``, ``endpoints`` (a list
     of ``{"name", "host", "port", "url"}``).
+``attach``
+    To the debugger that ``app`` has stopped in. Data: ``place`` (file and line). With the line comes a descriptor
+    (SCM_RIGHTS), a stream socket to the debugger; ``child/debugger.py`` tells what is said on it.
 
 Codes of errors: ``bad-request``, ``too-long``, ``unknown-version``, ``unknown-request``, ``unknown-name`` (no such
-app), ``busy``, ``going-down``, ``too-slow`` (a follower that reads too little), ``failed``.
+app), ``not-paused``, ``taken`` (somebody is attached), ``busy``, ``going-down``, ``too-slow`` (a follower that reads
+too little), ``failed``.
 
 Pure. Keys that are not known are passed over, so that both sides may learn new ones. A new kind is a dataclass with its
 ``kind`` and ``parse``, a name in ``KINDS``, an answer in ``desk``, a paragraph here and golden files.
@@ -140,12 +144,33 @@ class AskEndpoints:
         return cls(fields.flag("follow"))
 
 
-Request = AskStatus | AskRestart | AskStop | AskStart | AskDown | AskWait | AskLogs | AskEndpoints
+@dataclass(frozen=True, slots=True)
+class AskAttach:
+    kind: ClassVar[str] = "attach"
+    app: str
+
+    @classmethod
+    def parse(cls, fields: Fields) -> AskAttach:
+        app = fields.text("app")
+        if app is None:
+            raise RefusedError("bad-request", 'expected a name for "app", found none')
+        return cls(app)
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """An answer with a descriptor, which goes to the asker with it, and is closed here then."""
+
+    data: Mapping[str, Any]
+    descriptor: int
+
+
+Request = AskStatus | AskRestart | AskStop | AskStart | AskDown | AskWait | AskLogs | AskEndpoints | AskAttach
 """Everything that can be asked."""
 
 KINDS: Mapping[str, Callable[[Fields], Request]] = {
     kind.kind: kind.parse
-    for kind in (AskStatus, AskRestart, AskStop, AskStart, AskDown, AskWait, AskLogs, AskEndpoints)
+    for kind in (AskStatus, AskRestart, AskStop, AskStart, AskDown, AskWait, AskLogs, AskEndpoints, AskAttach)
 }
 
 

@@ -7,6 +7,7 @@ stack or another client.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from devrun.control.fields import RefusedError
 from devrun.control.listening import listening
-from devrun.control.protocol import LONGEST_REQUEST, Request, answer, parse, part, refusal
+from devrun.control.protocol import LONGEST_REQUEST, Handover, Request, answer, parse, part, refusal
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ PATIENCE = 30.0
 BEAT = 5.0
 """Seconds between two signs of life while an answer takes its time."""
 
-Answer = Callable[[Request, Callable[[Mapping[str, Any]], Awaitable[None]]], Awaitable[Mapping[str, Any]]]
+Answer = Callable[[Request, Callable[[Mapping[str, Any]], Awaitable[None]]], Awaitable[Mapping[str, Any] | Handover]]
 """Answers a request; what is given to the second argument is sent ahead of the answer. Raises RefusedError."""
 
 
@@ -104,7 +105,11 @@ class Server:
     async def _reply(self, line: bytes, connection: _Connection) -> None:
         try:
             request = parse(line)
-            reply = answer(request, await self._answered(request, connection))
+            answered = await self._answered(request, connection)
+            if isinstance(answered, Handover):
+                await connection.hand_over(answer(request, answered.data), answered.descriptor)
+                return
+            reply = answer(request, answered)
         except GoneError:
             raise
         except RefusedError as error:
@@ -114,7 +119,7 @@ class Server:
             reply = refusal(RefusedError("failed", f"the launcher could not answer: {type(error).__name__}: {error}"))
         await connection.write(reply)
 
-    async def _answered(self, request: Request, connection: _Connection) -> Mapping[str, Any]:
+    async def _answered(self, request: Request, connection: _Connection) -> Mapping[str, Any] | Handover:
         """Wait for the answer with signs of life, by which it is found out, too, that the asker has left."""
 
         async def more(data: Mapping[str, Any]) -> None:
@@ -169,6 +174,17 @@ class _Connection:
     async def write(self, line: bytes) -> None:
         async with self._writing:  # a sign of life must not come to stand in the middle of a line
             await self._in_time(self._loop.sock_sendall(self._client, line))
+
+    async def hand_over(self, line: bytes, descriptor: int) -> None:
+        """Write a line with a descriptor, which is closed here."""
+        try:
+            async with self._writing:
+                sent = socket.send_fds(self._client, [line], [descriptor])
+        except OSError as error:  # BlockingIOError, too: somebody who has not even read what came before
+            raise GoneError from error
+        finally:
+            os.close(descriptor)
+        await self.write(line[sent:])
 
     async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
         try:

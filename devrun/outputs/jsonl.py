@@ -15,8 +15,10 @@ from typing import assert_never
 from devrun.events import (
     AppBroken,
     AppExited,
+    AppPaused,
     AppReady,
     AppReloading,
+    AppResumed,
     AppStopped,
     Notice,
     StackDown,
@@ -61,8 +63,8 @@ def _event(notice: Notice) -> tuple[str, Mapping[str, object]]:
             return "stack-ready", {"ports": dict(notice.ports)}
         case AppReloading() | AppBroken() | AppExited():
             return _trouble(notice)
-        case AppStopped():
-            return "stopped", {"app": notice.app}
+        case AppStopped() | AppPaused() | AppResumed():
+            return _standstill(notice)
         case Warned():
             return "warning", {"app": notice.app, "message": notice.message}
         case StackDown():
@@ -82,6 +84,18 @@ def _trouble(notice: AppReloading | AppBroken | AppExited) -> tuple[str, Mapping
         case AppExited():
             fields = {"app": notice.app, "code": notice.code, "signal": _signal(notice.code)}
             return "exited", {**fields, "tail": [_clean(text) for text in notice.tail], "retry": notice.retry}
+        case _:
+            assert_never(notice)
+
+
+def _standstill(notice: AppStopped | AppPaused | AppResumed) -> tuple[str, Mapping[str, object]]:
+    match notice:
+        case AppStopped():
+            return "stopped", {"app": notice.app}
+        case AppPaused():
+            return "paused", {"app": notice.app, "place": notice.place}
+        case AppResumed():
+            return "resumed", {"app": notice.app}
         case _:
             assert_never(notice)
 

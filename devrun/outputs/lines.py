@@ -10,8 +10,10 @@ from typing import assert_never
 from devrun.events import (
     AppBroken,
     AppExited,
+    AppPaused,
     AppReady,
     AppReloading,
+    AppResumed,
     AppStopped,
     Failure,
     Notice,
@@ -63,8 +65,8 @@ def _words(notice: Notice) -> str:
             return " ".join(["stack ready", *(f"{name}={port}" for name, port in notice.ports)])
         case AppReloading() | AppBroken() | AppExited():
             return _trouble(notice)
-        case AppStopped():
-            return f"stopped {notice.app}"
+        case AppStopped() | AppPaused() | AppResumed():
+            return _standstill(notice)
         case Warned():
             return f"warning: {notice.message}" if notice.app is None else f"warning: {notice.app}: {notice.message}"
         case StackDown():
@@ -82,6 +84,18 @@ def _trouble(notice: AppReloading | AppBroken | AppExited) -> str:
         case AppExited():
             again = f" again in {notice.retry:g}s" if notice.retry else ""
             return f"exited {notice.app}: {ending(notice.code)}; restarting{again}"
+        case _:
+            assert_never(notice)
+
+
+def _standstill(notice: AppStopped | AppPaused | AppResumed) -> str:
+    match notice:
+        case AppStopped():
+            return f"stopped {notice.app}"
+        case AppPaused():
+            return f"paused {notice.app}: {notice.place}: `devrun attach {notice.app}` opens the debugger"
+        case AppResumed():
+            return f"resumed {notice.app}"
         case _:
             assert_never(notice)
 

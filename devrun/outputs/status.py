@@ -150,6 +150,8 @@ def app_status(snapshot: Snapshot, name: str, now: float) -> AppStatus:
 
 def word_of(state: AppState) -> str:
     """Return the one word for what an app does."""
+    if state.pause is not None:
+        return "paused"
     match state.phase:
         case Waiting() | Blocked():
             return "waiting"
@@ -174,6 +176,8 @@ def _word_of_start(cycle: Cycle, first: str) -> str:
 
 
 def _why(state: AppState, now: float) -> str:
+    if state.pause is not None:
+        return f"at {state.pause.place}: `devrun attach {state.name}` opens the debugger"
     match state.phase:
         case Waiting(on=on) | Blocked(on=on) if on:
             return f"waits for {', '.join(on)}"

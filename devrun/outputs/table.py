@@ -29,6 +29,7 @@ _STYLES = {
     "reloading": "yellow",
     "ready": "green",
     "broken": "bold red",
+    "paused": "bold yellow",
     "restarting": "magenta",
     "stopping": "yellow",
     "stopped": "dim",

@@ -99,7 +99,8 @@ class Table:
         self.transcript.append(f"> {line}")
         self.request = parse(line.encode())
         try:
-            reply = answer(self.request, await self.desk.answer(self.request, self.more))
+            found = await self.desk.answer(self.request, self.more)
+            reply = answer(self.request, found.data if isinstance(found, Handover) else found)
         except RefusedError as error:
             reply = refusal(error)
         self.transcript.append(f"< {reply.decode().rstrip()}")
