@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 from _queue import SimpleQueue  # not `queue`: an app may have a module of that name
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import FrameType
 from typing import Any, Callable, Optional
 
@@ -201,7 +201,7 @@ def no_completions(text: str, line: str, begin: int, end: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def streams(console: Console) -> Iterator[None]:
+def streams(console: Console) -> Generator[None, None, None]:
     """Let ``input`` and ``print`` use the console for a while."""
     before = sys.stdin, sys.stdout, sys.stderr
     sys.stdin = sys.stdout = sys.stderr = console

@@ -56,7 +56,8 @@ def _edit(console: socket.socket, messages: Iterator[Mapping[str, Any]]) -> None
         if state == 0:
             place = readline.get_begidx(), readline.get_endidx()
             _send(console, {"complete": [text, readline.get_line_buffer(), *place]})
-            found[:] = next((message["completions"] for message in messages if "completions" in message), [])
+            answers = (message["completions"] for message in messages if "completions" in message)
+            found[:] = map(str, next(answers, ()))
         return found[state] if state < len(found) else None
 
     readline.set_completer_delims(DELIMITERS)

@@ -19,7 +19,7 @@ import pytest
 from devrun.control.desk import Desk
 from devrun.control.fields import RefusedError
 from devrun.control.inspecting import Inspector
-from devrun.control.protocol import answer, parse, part, refusal
+from devrun.control.protocol import Handover, answer, parse, part, refusal
 from devrun.events import (
     AppReady,
     Event,
@@ -27,6 +27,7 @@ from devrun.events import (
     Failed,
     Failure,
     Imported,
+    Paused,
     RestartAsked,
     Run,
     Spawned,
@@ -305,3 +306,19 @@ def test_refusals(at_the_desk: AtTheDesk) -> None:
         await table.ask(ask="stop", apps=["x" * 1000])
 
     at_the_desk(talk).golden("refusals")
+
+
+def test_a_debugger_is_handed_over_once(at_the_desk: AtTheDesk) -> None:
+    async def talk(table: Table) -> None:
+        consoles = {Run("api", 1): 77}
+        table.desk.take_console = lambda run: consoles.pop(run, None)
+        table.up()
+        await table.ask(ask="attach", app="api")
+        table.happens("api stops at a breakpoint", Paused(Run("api", 1), "shop/routes.py:12", 100.0))
+        await table.ask(ask="attach", app="api")
+        await table.ask(ask="attach", app="api")
+        await table.ask(ask="attach", app="apy")
+        table.happens("the stack is to go down", StopAsked(100.0))
+        await table.ask(ask="attach", app="api")
+
+    at_the_desk(talk).golden("attach")

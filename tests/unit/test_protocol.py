@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from devrun.control.fields import RefusedError
 from devrun.control.protocol import (
     VERSION,
+    AskAttach,
     AskDown,
     AskEndpoints,
     AskLogs,
@@ -26,7 +27,7 @@ from devrun.control.protocol import (
     refusal,
 )
 
-KINDS = '"status", "restart", "stop", "start", "down", "wait", "logs" or "endpoints"'
+KINDS = '"status", "restart", "stop", "start", "down", "wait", "logs", "endpoints" or "attach"'
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,7 @@ KINDS = '"status", "restart", "stop", "start", "down", "wait", "logs" or "endpoi
             AskLogs(("api",), True, 5, True, 9, "shop-1"),
         ),
         (b'{"v":1,"ask":"endpoints"}', AskEndpoints()),
+        (b'{"v":1,"ask":"attach","app":"api"}', AskAttach("api")),
         (b'{"v":1,"ask":"endpoints","follow":true}', AskEndpoints(follow=True)),
     ],
 )
@@ -89,6 +91,7 @@ def test_requests(line: bytes, request_: Request) -> None:
         ),
         (b'{"v":1,"ask":"logs","last":"5"}', "bad-request", 'expected a number from 0 on for "last", found "5"'),
         (b'{"v":1,"ask":"logs","stack":5}', "bad-request", 'expected a string for "stack", found 5'),
+        (b'{"v":1,"ask":"attach"}', "bad-request", 'expected a name for "app", found none'),
         (b'{"v":1,"ask":"status","verbose":1}', "bad-request", 'expected a boolean for "verbose", found 1'),
     ],
 )

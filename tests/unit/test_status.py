@@ -35,6 +35,7 @@ from devrun.state import (
     Halted,
     Holding,
     Importing,
+    Pause,
     Phase,
     Probing,
     Serving,
@@ -131,6 +132,12 @@ def test_times_are_told_where_they_mean_something() -> None:
     waiting = state_of(Backoff(RUN, 7, SYNTAX, 90.0, 102.5), deaths=3, last_death="signal SIGKILL")
     assert (waiting.up_seconds, waiting.retry_seconds, waiting.why) == (None, 2.5, "died 3 times: signal SIGKILL")
     assert state_of(Backoff(RUN, 7, SYNTAX, 90.0, 99.0)).retry_seconds == 0
+
+
+def test_an_app_in_the_debugger() -> None:
+    paused = state_of(Serving(RUN, 7, 90.0), pause=Pause("shop/m.py:3"))
+    assert (paused.state, paused.pid) == ("paused", 7)
+    assert paused.why == "at shop/m.py:3: `devrun attach api` opens the debugger"
 
 
 def test_trouble_is_told_in_words_and_in_parts() -> None:

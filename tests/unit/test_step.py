@@ -10,8 +10,10 @@ from devrun.events import (
     Alarm,
     AppBroken,
     AppExited,
+    AppPaused,
     AppReady,
     AppReloading,
+    AppResumed,
     AppStopped,
     Arm,
     Begin,
@@ -27,9 +29,11 @@ from devrun.events import (
     Kill,
     Loaded,
     LoadedFile,
+    Paused,
     Probe,
     Quit,
     RestartAsked,
+    Resumed,
     Run,
     Settle,
     Spawned,
@@ -43,6 +47,7 @@ from devrun.events import (
     Tell,
     Terminate,
     UpAsked,
+    Warned,
     Watch,
 )
 from devrun.life import LONGEST_DELAY, ending
@@ -57,6 +62,7 @@ from devrun.state import (
     Halted,
     Holding,
     Importing,
+    Pause,
     Probing,
     Serving,
     Snapshot,
@@ -560,3 +566,74 @@ def test_who_depends_on_a_stopped_app_waits_for_it() -> None:
 def test_the_stack_goes_down_with_an_app_that_is_stopped() -> None:
     _, effects = play(halted(), StopAsked(9.0), STOP, START, Exited(run(2), 0, (), 9.1))
     assert effects == [Terminate(run(2)), Arm(run(2), Alarm.KILL, GRACE + STOP_MARGIN), Quit(0)]
+
+
+# --- the debugger ---------------------------------------------------------------------------------------------------
+
+PLACE = "shop/routes.py:12"
+
+
+def paused(snapshot: Snapshot, at: float = 2.0) -> Snapshot:
+    return play(snapshot, Paused(run(snapshot.apps["api"].generation), PLACE, at))[0]
+
+
+def test_a_stop_in_the_debugger_is_told_once_and_followed() -> None:
+    snapshot, effects = play(serving(stack()), Paused(run(1), PLACE, 2.0))
+    assert effects == [Tell(AppPaused("api", PLACE))]
+    assert snapshot.apps["api"].pause == Pause(PLACE)
+    assert isinstance(snapshot.apps["api"].phase, Serving)
+    snapshot, effects = play(snapshot, Paused(run(1), "shop/routes.py:13", 3.0))
+    assert effects == []
+    assert snapshot.apps["api"].pause == Pause("shop/routes.py:13")
+    snapshot, effects = play(snapshot, Resumed(run(1), 4.0))
+    assert effects == [Tell(AppResumed("api"))]
+    assert snapshot.apps["api"].pause is None
+    assert play(snapshot, Resumed(run(1), 5.0))[1] == []
+
+
+def test_a_save_waits_until_the_app_runs_on() -> None:
+    snapshot, effects = play(paused(serving(stack())), FilesChanged("api", ("a.py",), 3.0))
+    assert effects == [Tell(Warned(f"stopped at {PLACE}: reloads when it runs on", "api"))]
+    snapshot, effects = play(snapshot, FilesChanged("api", ("b.py", "a.py"), 4.0), Paused(run(1), "x.py:1", 5.0))
+    assert effects == []
+    snapshot, effects = play(snapshot, Resumed(run(1), 9.0))
+    assert effects == [
+        Tell(AppResumed("api")),
+        Tell(AppReloading("api", ("a.py", "b.py"))),
+        Terminate(run(1)),
+        Arm(run(1), Alarm.KILL, GRACE),
+        Start(run(2), ("a.py", "b.py")),
+    ]
+    assert snapshot.apps["api"].pause is None
+    phase = snapshot.apps["api"].phase
+    assert isinstance(phase, Importing) and phase.cycle.since == 9.0, "nobody waited for it before"
+
+
+def test_a_save_during_a_stop_in_the_import_waits_too() -> None:
+    snapshot, _ = play(stack(), UpAsked(0.0), Spawned(run(1), 7, 0.1), Paused(run(1), PLACE, 0.2))
+    snapshot, effects = play(snapshot, FilesChanged("api", ("a.py",), 3.0))
+    assert [effect for effect in effects if not isinstance(effect, Tell)] == []
+    snapshot, effects = play(snapshot, Resumed(run(1), 4.0))
+    assert effects[-2:] == [Kill(run(1)), Start(run(2), ("a.py",))]
+
+
+def test_who_asks_for_a_restart_gets_it() -> None:
+    snapshot, effects = play(paused(serving(stack())), RestartAsked(("api",), 3.0))
+    assert Terminate(run(1)) in effects and Start(run(2)) in effects
+    assert snapshot.apps["api"].pause is None
+    assert play(snapshot, Resumed(run(1), 3.1), Paused(run(1), PLACE, 3.2))[1] == [], "late word of an older run"
+
+
+def test_a_stop_in_the_debugger_holds_up_nobody_who_ends_it() -> None:
+    snapshot, effects = play(paused(serving(stack())), StopAsked(3.0))
+    assert effects == [Terminate(run(1)), Arm(run(1), Alarm.KILL, GRACE + STOP_MARGIN)]
+    assert snapshot.apps["api"].pause is None
+    snapshot, effects = play(paused(serving(stack())), StopPartsAsked(("api",), 3.0))
+    assert effects[0] == Terminate(run(1)) and snapshot.apps["api"].pause is None
+
+
+def test_a_worker_that_dies_in_the_debugger() -> None:
+    snapshot, _ = play(paused(serving(stack())), FilesChanged("api", ("a.py",), 3.0))
+    snapshot, effects = play(snapshot, Exited(run(1), -9, (), 4.0))
+    assert snapshot.apps["api"].pause is None
+    assert effects[-1] == Start(run(2)), "which imports what was saved, too"
