@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from devrun.cli.asking import running_stack, said
-from devrun.cli.debugging import converse
+from devrun.cli.debugging import Conversation
 from devrun.control.client import LauncherError, NobodyListensError, attach_to
 from devrun.errors import NoStackError
 
@@ -34,5 +34,5 @@ def attach(name: str, config: Path | None) -> None:
         raise NoStackError("the stack is going down", hint="try again in a moment") from None
     with console:
         click.echo(f"{name} has stopped at {data['place']}; c goes on, q or Ctrl-D leaves", err=True)
-        converse(console, sys.stdout)
+        Conversation(console, sys.stdout).hold()
     click.echo(f"{name} runs on", err=True)
