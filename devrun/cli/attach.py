@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from devrun.cli.asking import running_stack, said
+from devrun.cli.completing import stack_names
 from devrun.cli.debugging import Conversation
 from devrun.control.client import LauncherError, NobodyListensError, attach_to
 from devrun.errors import NoStackError
 
 
 @click.command(short_help="Open the debugger of an app that has stopped at a breakpoint().")
-@click.argument("name")
+@click.argument("name", shell_complete=stack_names)
 @click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")
 def attach(name: str, config: Path | None) -> None:
     """Open the debugger (pdb) of an app whose code has come to a `breakpoint()`.

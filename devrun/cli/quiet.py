@@ -5,28 +5,30 @@ Keeps the newest lines of the apps, to show them when something went wrong.
 
 from __future__ import annotations
 
+import shlex
 from collections import deque
 from collections.abc import Sequence
 from typing import TextIO
 
 from devrun.cli.look import Look
 from devrun.cli.streams import Plain
-from devrun.events import AppExited, Notice, Warned
+from devrun.events import AppExited, AppPaused, Notice, Warned
 
 KEPT_LINES = 50
 
 
 class Quiet(Plain):
-    """``verbose``: show everything as it comes."""
+    """``stack``: the value of DEVRUN_STACK, by which others find it; ``verbose``: show everything as it comes."""
 
-    def __init__(self, stream: TextIO | None, look: Look, *, verbose: bool) -> None:
+    def __init__(self, stream: TextIO | None, look: Look, stack: str, *, verbose: bool) -> None:
         super().__init__(stream, look)
+        self._stack = stack
         self._verbose = verbose
         self._kept: deque[tuple[str, str]] = deque(maxlen=KEPT_LINES)
 
     def tell(self, notice: Notice) -> None:
         """Show what a person should know at once, and the rest with ``verbose``."""
-        if self._verbose or isinstance(notice, Warned | AppExited):
+        if self._verbose or isinstance(notice, Warned | AppExited | AppPaused):
             super().tell(notice)
 
     def log(self, app: str, lines: Sequence[str]) -> None:
@@ -35,6 +37,13 @@ class Quiet(Plain):
             super().log(app, lines)
         else:
             self._kept.extend((app, text) for text in lines[-KEPT_LINES:])
+
+    def _notice(self, notice: Notice) -> str:
+        text = super()._notice(notice)
+        if isinstance(notice, AppPaused):  # the command waits for it, and has this terminal
+            stack = shlex.quote(self._stack)
+            return text.replace("`devrun attach", f"`DEVRUN_STACK={stack} devrun attach")
+        return text
 
     def say(self, text: str) -> None:
         """Show text of devrun's own, as it is."""

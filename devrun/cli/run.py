@@ -14,6 +14,7 @@ import click
 
 from devrun.api import Stack
 from devrun.cli.child_command import PASSED, ChildCommand, check, hear_signals
+from devrun.cli.completing import config_names
 from devrun.cli.look import look
 from devrun.cli.quiet import Quiet
 from devrun.cli.reading import here, read_plan
@@ -35,9 +36,19 @@ DIED = 128
     context_settings={"allow_interspersed_args": False},
 )
 @click.option(
-    "--with", "names", multiple=True, metavar="NAME", help="Start only this app or compound; may be repeated."
+    "--with",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=config_names,
+    help="Start only this app or compound; may be repeated.",
 )
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds until the stack must be ready.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Seconds until the stack must be ready.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the stack's messages and the apps' lines on standard error.")
 @click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
@@ -57,7 +68,7 @@ def run(
     project = find(here(), config)
     plan = read_plan(project, Choices(names))
     check(command, plan.environ)
-    view = Quiet(sys.stderr, look(sys.stderr, os.environ), verbose=verbose)
+    view = Quiet(sys.stderr, look(sys.stderr, os.environ), plan.stack, verbose=verbose)
     return asyncio.run(_run(_Order(plan, command, timeout), project, view))
 
 

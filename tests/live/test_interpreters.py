@@ -13,9 +13,11 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,7 +28,7 @@ import websockets.sync.client
 from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import ProjectBuilder, StackStarter
-from tests.driver import Stack, wait_until
+from tests.driver import Stack, clean_environ, wait_until
 from tests.live.apps import RESPOND, answering
 
 PIP_SECONDS = 100
@@ -327,3 +329,30 @@ def test_the_loop_is_there_at_import_in_an_old_uvicorn(
     assert told == [
         "[devrun] warning: api: each reload starts a fresh interpreter: its import uses the event loop (create_task)"
     ]
+
+
+@pytest.mark.parametrize("pairing", [OLD[0], OLD[2], OLD[4], NEW[2]], ids=ids([OLD[0], OLD[2], OLD[4], NEW[2]]))
+@pytest.mark.parametrize("engine", ["fork", "spawn"])
+def test_breakpoint_stops_in_a_debugger(
+    pairing: Pairing, engine: str, environments: Path, project: ProjectBuilder, up: StackStarter
+) -> None:
+    """pdb is another one in each Python."""
+    python = install(pairing, environments)
+    source = SOURCE.replace(
+        "    else:\n        await respond", "    else:\n        breakpoint()\n        await respond"
+    )
+    toml = f'{config(python)}\n        [reload]\n        engine = "{engine}"\n'
+    stack = up(project({"devrun.toml": toml, "main.py": source}))
+    stack.wait_ready()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(stack.get, "api")
+        stack.wait_line(r"paused api: main\.py:\d+")
+        command = [sys.executable, "-m", "devrun", "attach", "api"]
+        lines = "p VERSION + 40\n!VERSION = 2\ninteract\nprint('in', VERSION)\n"  # the end of the input ends both
+        done = subprocess.run(
+            command, cwd=stack.folder, env=clean_environ(), input=lines, capture_output=True, text=True, timeout=20
+        )
+        assert "(Pdb) 41\n" in done.stdout, done
+        assert "in 2\n" in done.stdout
+        assert answer.result(20).status_code == 200
+    stack.wait_line(r"resumed api")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -363,6 +364,25 @@ def test_a_closed_terminal_ends_everything(runs: Runs) -> None:
         terminal.hang_up()
         assert process.wait(DEADLINE) == 128 + signal.SIGHUP
     runs.check_gone(2.0)
+
+
+def test_an_app_that_stops_in_the_debugger_is_found_from_elsewhere(runs: Runs) -> None:
+    (runs.folder / "main.py").write_text(answering("stop()", "def stop():\n    breakpoint()\n    return 'x'\n"))
+    process = runs.start("--", *python(ASK))
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    match = re.fullmatch(
+        r"\[devrun\] paused api: main\.py:\d+: `(DEVRUN_STACK=\S+) devrun attach api` opens .*\n", told
+    )
+    assert match is not None, told
+    name, _, stack = match[1].partition("=")
+    command = [sys.executable, "-m", "devrun", "attach", "api"]
+    environ = {**runs.environ, name: stack}
+    done = subprocess.run(
+        command, cwd=runs.folder, env=environ, input="c\n", capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == 0, done
+    assert process.communicate(timeout=DEADLINE)[0] == "x\n"
 
 
 # --- many -----------------------------------------------------------------------------------------------------------
