@@ -212,9 +212,9 @@ def test_the_stack_says_more_when_asked(runs: Runs) -> None:
 # --- signals and the terminal ---------------------------------------------------------------------------------------
 
 TRAP = """
-import signal, sys, time
+import os, signal, time
 def end(signum, frame):
-    print("heard", signal.Signals(signum).name, flush=True)
+    os.write(1, f"heard {signal.Signals(signum).name}\n".encode())  # not print: it may be under way
     raise SystemExit(40)
 for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
     signal.signal(signum, end)
