@@ -185,6 +185,7 @@ MEANT = (
     Meant("*.main.file", r'".*/devrun/child/worker\.py"', "nothing runs there when multiprocessing imports it again"),
     Meant("*.python.path", r'\["", .*', "without the folder of uvicorn's script, which holds no modules"),
     Meant("*.python.meta path", r'.*"_devrun_child\.loading\.OwnFinder", "[^"]*PathFinder"\]', "sees what is imported"),
+    Meant("*.python.hooks", r'\[.*, "_devrun_child\.breakpoints\.Breakpoints"\]', "`devrun attach` has the terminal"),
     Meant("*.modules._devrun_child", "true", "what the worker consists of, under a name that no app has"),
     # --- the loop
     Meant("request.signals.handlers.SIG*", HANDLER, "uvicorn's own, and wakes the loop"),
