@@ -22,9 +22,14 @@ START_SECONDS = 3.0
 """Seconds in which a launcher that has the lock has written down where its stack is."""
 
 
-def running_stack(config: Path | None) -> tuple[Project, StackRecord]:
-    """Return the project and its running stack. Raises NoProjectError, ConfigError or NoStackError."""
-    project = addressed(find(here(), config), os.environ.get("DEVRUN_STACK", ""))
+def running_stack(config: Path | None, stack: str | None = None) -> tuple[Project, StackRecord]:
+    """Return the project and its running stack; ``stack``: the DEVRUN_STACK of a private one.
+
+    Raises NoProjectError, ConfigError or NoStackError.
+    """
+    project = addressed(find(here(), config), os.environ.get("DEVRUN_STACK", "") if stack is None else stack)
+    if stack is not None and project.private is None:
+        raise NoStackError(f"no private stack {shown(stack)} is running in {shown(project.folder)}")
     return project, _running(project)
 
 

@@ -16,8 +16,9 @@ from devrun.errors import NoStackError
 
 @click.command(short_help="Open the debugger of an app that has stopped at a breakpoint().")
 @click.argument("name", shell_complete=stack_names)
+@click.option("--stack", metavar="ID", help="The private stack of a `devrun run`: its DEVRUN_STACK.")
 @click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")
-def attach(name: str, config: Path | None) -> None:
+def attach(name: str, stack: str | None, config: Path | None) -> None:
     """Open the debugger (pdb) of an app whose code has come to a `breakpoint()`.
 
     c lets the app go on, q, Ctrl-D and closing the terminal leave the debugger: the app runs on after all of them.
@@ -26,7 +27,7 @@ def attach(name: str, config: Path | None) -> None:
     \b
     devrun attach api
     """
-    project, _ = running_stack(config)
+    project, _ = running_stack(config, stack)
     try:
         data, console = attach_to(str(project.state_dir), name)
     except LauncherError as error:

@@ -41,8 +41,7 @@ class Quiet(Plain):
     def _notice(self, notice: Notice) -> str:
         text = super()._notice(notice)
         if isinstance(notice, AppPaused):  # the command waits for it, and has this terminal
-            stack = shlex.quote(self._stack)
-            return text.replace("`devrun attach", f"`DEVRUN_STACK={stack} devrun attach")
+            return text.replace("`devrun attach", f"`devrun attach --stack {shlex.quote(self._stack)}")
         return text
 
     def say(self, text: str) -> None:
