@@ -1,7 +1,7 @@
 """Which names in an env file some reader loses, cannot set, does not replace, or obeys: what a person should know.
 
-Pure. Every entry was seen with the real programs, as in ``hazards``. No such name is refused: in a file for others it
-may be just what is wanted.
+Pure. What is lost or kept was seen with the real programs, as in ``hazards``; what is obeyed is what their manuals say.
+No such name is refused: in a file for others it may be just what is wanted.
 """
 
 from __future__ import annotations
