@@ -22,9 +22,9 @@ class Failure:
     """Why an app cannot be served.
 
     ``kind``: ``import`` (the module or its attribute), ``startup`` (lifespan), ``setup`` (interpreter, uvicorn or its
-    settings), ``died`` (the process ended), ``waiting`` (for an app that is broken). ``file`` and ``line`` point at the
-    user's code where it is known; ``summary`` is one line without place; ``text`` is the whole traceback or the last
-    lines of output.
+    settings), ``died`` (the process ended), ``waiting`` (for an app that is broken or stopped), ``stopped`` (somebody
+    asked). ``file`` and ``line`` point at the user's code where it is known; ``summary`` is one line without place;
+    ``text`` is the whole traceback or the last lines of output.
     """
 
     kind: str
@@ -129,6 +129,22 @@ class RestartAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class StopPartsAsked:
+    """These apps are to end and stay down, while the stack stays up."""
+
+    apps: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StartPartsAsked:
+    """Those of these apps that were stopped are to start again."""
+
+    apps: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """The stack is to go down. Asked twice: at once."""
 
@@ -150,7 +166,7 @@ class Expired:
 
 
 RunEvent = Spawned | Loaded | Imported | Started | Healthy | Failed | Exited | Expired
-Event = UpAsked | StopAsked | RestartAsked | FilesChanged | RunEvent
+Event = UpAsked | StopAsked | RestartAsked | StopPartsAsked | StartPartsAsked | FilesChanged | RunEvent
 
 
 # --- effects ------------------------------------------------------------------------------------------------------
@@ -298,6 +314,13 @@ class AppExited:
 
 
 @dataclass(frozen=True, slots=True)
+class AppStopped:
+    """Nothing of the app runs any more, as somebody asked."""
+
+    app: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something a person should know; nothing stops. ``app`` is None when it concerns the whole stack."""
 
@@ -310,4 +333,15 @@ class StackDown:
     pass
 
 
-Notice = StackStarting | Wrote | AppReady | StackReady | AppReloading | AppBroken | AppExited | Warned | StackDown
+Notice = (
+    StackStarting
+    | Wrote
+    | AppReady
+    | StackReady
+    | AppReloading
+    | AppBroken
+    | AppExited
+    | AppStopped
+    | Warned
+    | StackDown
+)

@@ -15,6 +15,7 @@ from devrun.events import (
     AppExited,
     AppReady,
     AppReloading,
+    AppStopped,
     Arm,
     Begin,
     Effect,
@@ -47,6 +48,7 @@ from devrun.state import (
     Broken,
     Cycle,
     Doubtful,
+    Halted,
     Holding,
     Importing,
     Phase,
@@ -110,6 +112,8 @@ def _imported(state: AppState) -> Change:
 def _begin_if_alone(state: AppState) -> Change:
     """Two lifespans of one app never overlap: a worker begins when every older one is gone."""
     phase = state.phase
+    if isinstance(phase, Halted) and not state.leaving:
+        return state, (Tell(AppStopped(state.name)),)
     if isinstance(phase, Doubtful) and not state.leaving:
         return _replace(state, phase.cycle, grace=0.0)
     if not isinstance(phase, Holding) or state.leaving:
@@ -164,6 +168,8 @@ def _died(state: AppState, event: Exited) -> Change:
     phase = state.phase
     if isinstance(phase, (Backoff, Blocked)):  # only the page process went; what ends this phase is still to come
         return replace(state, phase=replace(phase, pid=None)), ()
+    if isinstance(phase, Halted):  # nothing is to come: the page itself has to
+        return replace(state, phase=replace(phase, pid=None)), (Arm(phase.run, Alarm.RETRY, FIRST_DELAY),)
     stable = isinstance(phase, Serving) and event.at - phase.since >= STABLE_SECONDS
     deaths = 1 if stable else state.deaths + 1
     died = replace(state, deaths=deaths, last_death=ending(event.code))
@@ -180,6 +186,8 @@ def _died(state: AppState, event: Exited) -> Change:
 
 
 def _retry(state: AppState, at: float) -> Change:
+    if isinstance(state.phase, Halted):
+        return _stay_down(state)
     if not isinstance(state.phase, Backoff):
         return state, ()
     return _replace(state, Cycle("death", at), grace=0.0)
@@ -188,7 +196,7 @@ def _retry(state: AppState, at: float) -> Change:
 def reload(state: AppState, rules: AppRules, cycle: Cycle) -> Change:
     """Replace the newest run, whatever it does: the newest save wins."""
     phase = state.phase
-    if isinstance(phase, (Waiting, Blocked, Stopped)):
+    if isinstance(phase, (Waiting, Blocked, Halted, Stopped)):
         return state, ()
     fresh, effects = _replace(replace(state, deaths=0), cycle, rules.grace)
     if isinstance(phase, UNFINISHED) and phase.cycle.cause == "reload":
@@ -196,11 +204,37 @@ def reload(state: AppState, rules: AppRules, cycle: Cycle) -> Change:
     return fresh, (Tell(AppReloading(state.name, cycle.paths)), *effects)
 
 
-def block(state: AppState, on: tuple[str, ...], broken: str) -> Change:
+def halt(state: AppState, grace: float) -> Change:
+    """End the newest run; the app stays down until somebody starts it, and its URL says so."""
+    if isinstance(state.phase, (Halted, Stopped)):
+        return state, ()
+    left, retired = retire(state, grace)
+    halted, page = _stay_down(replace(left, deaths=0))
+    told = () if halted.leaving else (Tell(AppStopped(state.name)),)
+    return halted, (*retired, *page, *told)
+
+
+def _stay_down(state: AppState) -> Change:
+    run = Run(state.name, state.generation + 1)
+    reason = f"{state.name} is stopped"
+    failure = Failure("stopped", reason, f"{reason}. `devrun start {state.name}` starts it.")
+    return replace(state, phase=Halted(run, None), generation=run.generation), (StartPage(run, failure),)
+
+
+def wake(state: AppState, rules: AppRules) -> Change:
+    """Let an app that was stopped start again, as soon as what it depends on is ready."""
+    if not isinstance(state.phase, Halted):
+        return state, ()
+    left, retired = retire(state, rules.grace)
+    return replace(left, phase=Waiting(rules.depends_on)), retired
+
+
+def block(state: AppState, on: tuple[str, ...], culprit: AppState) -> Change:
     """Answer 503 for an app that cannot start: no URL hangs because of broken code, be it another app's."""
     run = Run(state.name, state.generation + 1)
-    reason = f"{state.name} waits for {broken}, which is broken"
-    failure = Failure("waiting", reason, f"{reason}. It starts when {broken} is ready.")
+    why = "stopped" if isinstance(culprit.phase, Halted) else "broken"
+    reason = f"{state.name} waits for {culprit.name}, which is {why}"
+    failure = Failure("waiting", reason, f"{reason}. It starts when {culprit.name} is ready.")
     return replace(state, phase=Blocked(run, None, on), generation=run.generation), (StartPage(run, failure),)
 
 
@@ -228,7 +262,7 @@ def retire(state: AppState, grace: float) -> Change:
             return state, ()
         case Blocked() | Importing() | Doubtful() | Holding() | Backoff():  # no lifespan has begun: nothing to wait for
             effects: tuple[Effect, ...] = (Kill(phase.run),)
-        case Beginning() | Probing() | Serving() | Broken():
+        case Beginning() | Probing() | Serving() | Broken() | Halted():
             effects = (Terminate(phase.run), Arm(phase.run, Alarm.KILL, grace))
         case _:
             assert_never(phase)
@@ -238,6 +272,11 @@ def retire(state: AppState, grace: float) -> Change:
 def run_of(phase: Phase) -> Run | None:
     """Return the run that a phase is about."""
     return None if isinstance(phase, (Waiting, Stopped)) else phase.run
+
+
+def pid_of(phase: Phase) -> int | None:
+    """Return the process of the newest run, if there is one."""
+    return None if isinstance(phase, (Waiting, Stopped)) else phase.pid
 
 
 def _with_pid(phase: Phase, pid: int) -> Phase:

@@ -117,11 +117,32 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
+class Halted:
+    """Stopped while the stack is up, until somebody starts it. A page process (``run``) answers 503 meanwhile."""
+
+    run: Run
+    pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """Nothing of this app will start again."""
 
 
-Phase = Waiting | Blocked | Importing | Doubtful | Holding | Beginning | Probing | Serving | Broken | Backoff | Stopped
+Phase = (
+    Waiting
+    | Blocked
+    | Importing
+    | Doubtful
+    | Holding
+    | Beginning
+    | Probing
+    | Serving
+    | Broken
+    | Backoff
+    | Halted
+    | Stopped
+)
 
 
 @dataclass(frozen=True, slots=True)

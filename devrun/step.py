@@ -6,7 +6,7 @@ comes inside the events, and what is to be done leaves as effects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -19,11 +19,13 @@ from devrun.events import (
     RestartAsked,
     RunEvent,
     StackReady,
+    StartPartsAsked,
     StopAsked,
+    StopPartsAsked,
     Tell,
     UpAsked,
 )
-from devrun.life import UNFINISHED, block, of_leaving, of_newest, reload, retire, run_of, unblock
+from devrun.life import UNFINISHED, Change, block, halt, of_leaving, of_newest, reload, retire, run_of, unblock, wake
 from devrun.plan import Endpoint
 from devrun.state import (
     AppRules,
@@ -32,6 +34,7 @@ from devrun.state import (
     Blocked,
     Broken,
     Cycle,
+    Halted,
     Serving,
     Snapshot,
     Stopped,
@@ -40,6 +43,8 @@ from devrun.state import (
 
 STOP_MARGIN = 0.5
 """Seconds beyond ``grace`` that a lifespan gets when the whole stack goes down."""
+_HINDERING = (Broken, Backoff, Blocked, Halted)
+"""What keeps those from starting who depend on an app that was never ready, or is stopped."""
 
 
 def initial(stack: str, endpoints: Mapping[str, Endpoint], rules: Mapping[str, AppRules]) -> Snapshot:
@@ -64,9 +69,16 @@ def _apply(snapshot: Snapshot, event: Event) -> tuple[Snapshot, tuple[Effect, ..
         case StopAsked():
             return _stop(snapshot)
         case RestartAsked():
-            return _reload_each(snapshot, event.apps or tuple(snapshot.apps), Cycle("reload", event.at))
+            # What is stopped is started instead.
+            cycle = Cycle("reload", event.at)
+            return _each(snapshot, event.apps or _running(snapshot), lambda state, rules: _renew(state, rules, cycle))
+        case StopPartsAsked():
+            return _each(snapshot, event.apps, lambda state, rules: halt(state, rules.grace))
+        case StartPartsAsked():
+            return _each(snapshot, event.apps, wake)
         case FilesChanged():
-            return _reload_each(snapshot, (event.app,), Cycle("reload", event.at, event.paths))
+            cycle = Cycle("reload", event.at, event.paths)
+            return _each(snapshot, (event.app,), lambda state, rules: reload(state, rules, cycle))
         case _:
             return _hear(snapshot, event)
 
@@ -89,13 +101,25 @@ def _hear(snapshot: Snapshot, event: RunEvent) -> tuple[Snapshot, tuple[Effect, 
     return snapshot if changed is state else _put(snapshot, changed), effects
 
 
-def _reload_each(snapshot: Snapshot, names: Sequence[str], cycle: Cycle) -> tuple[Snapshot, tuple[Effect, ...]]:
+def _each(
+    snapshot: Snapshot, names: Sequence[str], change: Callable[[AppState, AppRules], Change]
+) -> tuple[Snapshot, tuple[Effect, ...]]:
+    """Change the apps with these names; strangers are passed over."""
     effects: tuple[Effect, ...] = ()
     for name in names:
         if name in snapshot.apps:
-            state, more = reload(snapshot.apps[name], snapshot.rules[name], cycle)
+            state, more = change(snapshot.apps[name], snapshot.rules[name])
             snapshot, effects = _put(snapshot, state), (*effects, *more)
     return snapshot, effects
+
+
+def _renew(state: AppState, rules: AppRules, cycle: Cycle) -> Change:
+    return wake(state, rules) if isinstance(state.phase, Halted) else reload(state, rules, cycle)
+
+
+def _running(snapshot: Snapshot) -> tuple[str, ...]:
+    """The apps that nobody has stopped."""
+    return tuple(name for name, state in snapshot.apps.items() if not isinstance(state.phase, Halted))
 
 
 def _stop(snapshot: Snapshot) -> tuple[Snapshot, tuple[Effect, ...]]:
@@ -124,7 +148,7 @@ def _advance(snapshot: Snapshot, at: float) -> tuple[Snapshot, tuple[Effect, ...
             return snapshot, (Quit(snapshot.exit_code),) if done else ()
         case "up" | "ready":
             started, effects = _start_waiting(snapshot, at)
-            if started.stage == "up" and all(isinstance(s.phase, Serving) for s in started.apps.values()):
+            if started.stage == "up" and all(isinstance(s.phase, (Serving, Halted)) for s in started.apps.values()):
                 ports = tuple((name, endpoint.port) for name, endpoint in started.endpoints.items())
                 return replace(started, stage="ready"), (*effects, Tell(StackReady(ports)))
             return started, effects
@@ -137,13 +161,22 @@ def _start_waiting(snapshot: Snapshot, at: float) -> tuple[Snapshot, tuple[Effec
     for state in snapshot.apps.values():
         if not isinstance(state.phase, (Waiting, Blocked)):
             continue
-        on = tuple(name for name in snapshot.rules[state.name].depends_on if not snapshot.apps[name].was_ready)
-        broken = next((name for name in on if isinstance(snapshot.apps[name].phase, (Broken, Backoff, Blocked))), None)
+        on = tuple(name for name in snapshot.rules[state.name].depends_on if not _was_ready(snapshot.apps[name]))
+        culprit = next((snapshot.apps[name] for name in on if isinstance(snapshot.apps[name].phase, _HINDERING)), None)
         if not on:
             changed, more = unblock(state, at)
-        elif broken is not None and isinstance(state.phase, Waiting):
-            changed, more = block(state, on, broken)
+        elif culprit is not None and isinstance(state.phase, Waiting):
+            changed, more = block(state, on, culprit)
         else:
             changed, more = replace(state, phase=replace(state.phase, on=on)), ()
         snapshot, effects = _put(snapshot, changed), (*effects, *more)
     return snapshot, effects
+
+
+def _was_ready(state: AppState) -> bool:
+    """Say whether those may start who depend on this app: it was ready since somebody last started it."""
+    phase = state.phase
+    starting = isinstance(phase, (Waiting, Blocked, Halted)) or (
+        isinstance(phase, UNFINISHED) and phase.cycle.cause == "start"
+    )
+    return state.was_ready and not starting

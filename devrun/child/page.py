@@ -28,6 +28,7 @@ _WHAT = MappingProxyType(
         "setup": "could not be set up",
         "died": "died",
         "waiting": "has not started",
+        "stopped": "is stopped",
     }
 )
 # Not the standard library's: an app may have a module html of its own.

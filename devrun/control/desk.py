@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from devrun.control.memory import measure
 from devrun.control.protocol import RefusedError, Request
 from devrun.events import Notice
+from devrun.life import pid_of
 from devrun.outputs.status import (
     Details,
     StackStatus,
@@ -86,8 +87,8 @@ class Desk:
         known = {server.pid: "fork servers" for server in report.servers if server.pid is not None}
         for app in report.apps.values():
             known |= {checkpoint.pid: "checkpoints" for checkpoint in app.checkpoints}
-        for name in self._snapshot.apps:
-            pid = app_status(self._snapshot, name, 0.0).pid
+        for state in self._snapshot.apps.values():
+            pid = pid_of(state.phase)
             if pid is not None:
                 known[pid] = "workers"
         if self.guard is not None:

@@ -17,6 +17,7 @@ from devrun.events import (
     AppExited,
     AppReady,
     AppReloading,
+    AppStopped,
     Notice,
     StackDown,
     StackReady,
@@ -60,6 +61,8 @@ def _event(notice: Notice) -> tuple[str, Mapping[str, object]]:
             return "stack-ready", {"ports": dict(notice.ports)}
         case AppReloading() | AppBroken() | AppExited():
             return _trouble(notice)
+        case AppStopped():
+            return "stopped", {"app": notice.app}
         case Warned():
             return "warning", {"app": notice.app, "message": notice.message}
         case StackDown():

@@ -12,6 +12,7 @@ from devrun.events import (
     AppExited,
     AppReady,
     AppReloading,
+    AppStopped,
     Failure,
     Notice,
     StackDown,
@@ -62,6 +63,8 @@ def _words(notice: Notice) -> str:
             return " ".join(["stack ready", *(f"{name}={port}" for name, port in notice.ports)])
         case AppReloading() | AppBroken() | AppExited():
             return _trouble(notice)
+        case AppStopped():
+            return f"stopped {notice.app}"
         case Warned():
             return f"warning: {notice.message}" if notice.app is None else f"warning: {notice.app}: {notice.message}"
         case StackDown():

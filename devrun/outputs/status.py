@@ -12,6 +12,7 @@ from typing import Any, Literal, assert_never
 
 import msgspec
 
+from devrun.life import pid_of
 from devrun.outputs.lines import place
 from devrun.outputs.text import one_line
 from devrun.reports import AppReport, ServerReport
@@ -23,6 +24,7 @@ from devrun.state import (
     Broken,
     Cycle,
     Doubtful,
+    Halted,
     Holding,
     Importing,
     Probing,
@@ -135,7 +137,7 @@ def app_status(snapshot: Snapshot, name: str, now: float) -> AppStatus:
         url=endpoint.url,
         host=endpoint.host,
         port=endpoint.port,
-        pid=None if isinstance(phase, Waiting | Stopped) else phase.pid,
+        pid=None if isinstance(phase, Halted) else pid_of(phase),
         up_seconds=max(now - phase.since, 0.0) if isinstance(phase, Serving) else None,
         retry_seconds=max(phase.retry_at - now, 0.0) if isinstance(phase, Backoff) else None,
         reloads=state.reloads,
@@ -160,7 +162,7 @@ def word_of(state: AppState) -> str:
             return "broken"
         case Backoff():
             return "restarting"
-        case Stopped():
+        case Halted() | Stopped():
             return "stopping" if state.leaving else "stopped"
         case _:
             assert_never(state.phase)

@@ -12,6 +12,7 @@ from devrun.events import (
     AppExited,
     AppReady,
     AppReloading,
+    AppStopped,
     Arm,
     Begin,
     Effect,
@@ -36,7 +37,9 @@ from devrun.events import (
     Start,
     Started,
     StartPage,
+    StartPartsAsked,
     StopAsked,
+    StopPartsAsked,
     Tell,
     Terminate,
     UpAsked,
@@ -51,6 +54,7 @@ from devrun.state import (
     Blocked,
     Broken,
     Doubtful,
+    Halted,
     Holding,
     Importing,
     Probing,
@@ -443,3 +447,116 @@ def test_an_import_that_fails_beside_an_older_worker_is_tried_again_alone() -> N
 def test_a_mistake_in_the_code_is_told_at_once() -> None:
     _, effects = play(serving(stack()), FilesChanged("api", ("a.py",), 5.0), Failed(run(2), FAILURE, 5.1))
     assert told(effects) == [AppReloading("api", ("a.py",)), AppBroken("api", FAILURE)]
+
+
+# --- stopped while the stack is up ----------------------------------------------------------------------------------
+
+STOP = StopPartsAsked(("api",), 5.0)
+START = StartPartsAsked(("api",), 6.0)
+HALTED = Failure("stopped", "api is stopped", "api is stopped. `devrun start api` starts it.")
+
+
+def halted() -> Snapshot:
+    return play(serving(stack()), STOP, Spawned(run(2), 101, 5.1), Exited(run(1), 0, (), 5.2))[0]
+
+
+def test_a_stopped_app_answers_with_a_page_and_is_told_once_its_worker_is_gone() -> None:
+    snapshot, effects = play(serving(stack()), STOP)
+    assert effects == [Terminate(run(1)), Arm(run(1), Alarm.KILL, GRACE), StartPage(run(2), HALTED)]
+    snapshot, effects = play(snapshot, Spawned(run(2), 101, 5.1), Failed(run(2), HALTED, 5.1), STOP)
+    assert effects == [], "asked twice is asked once"
+    snapshot, effects = play(snapshot, Exited(run(1), 0, (), 5.2))
+    assert told(effects) == [AppStopped("api")]
+    assert snapshot.apps["api"].phase == Halted(run(2), 101)
+    assert snapshot.stage == "ready"
+
+
+def test_neither_a_save_nor_a_restart_of_all_wakes_a_stopped_app() -> None:
+    _, effects = play(halted(), FilesChanged("api", ("a.py",), 6.0), RestartAsked((), 6.0))
+    assert effects == []
+
+
+@pytest.mark.parametrize("asked", [START, RestartAsked(("api",), 6.0)])
+def test_a_stopped_app_starts_again_when_its_page_is_gone(asked: Event) -> None:
+    snapshot, effects = play(halted(), asked)
+    assert effects == [Terminate(run(2)), Arm(run(2), Alarm.KILL, GRACE), Start(run(3))]
+    snapshot, effects = play(snapshot, Imported(run(3), 6.2))
+    assert effects == [], "the page still answers"
+    snapshot, effects = play(snapshot, Exited(run(2), 0, (), 6.3), Started(run(3), 6.5))
+    assert effects[0] == Begin(run(3))
+    assert told(effects) == [AppReady("api", "http://127.0.0.1:4000", 0.5, first=False)]
+    assert snapshot.apps["api"].reloads == 0
+
+
+def test_what_is_not_stopped_is_not_started() -> None:
+    assert play(serving(stack()), START, StopPartsAsked(("nobody",), 6.0), StartPartsAsked(("nobody",), 6.0))[1] == []
+
+
+def test_a_stop_overtakes_a_start_and_a_start_a_stop() -> None:
+    snapshot, effects = play(halted(), START, STOP)
+    assert effects[-2:] == [Kill(run(3)), StartPage(run(4), HALTED)]
+    snapshot, effects = play(snapshot, Exited(run(2), 0, (), 6.2))
+    assert effects == []
+    snapshot, effects = play(snapshot, Exited(run(3), -9, (), 6.2))
+    assert told(effects) == [AppStopped("api")]
+    snapshot, effects = play(serving(stack()), STOP, START, Exited(run(2), 0, (), 6.1), Imported(run(3), 6.2))
+    assert Begin(run(3)) not in effects, "the worker that was asked to end is still there"
+    assert play(snapshot, Exited(run(1), 0, (), 6.3))[1] == [Begin(run(3))]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (),
+        (Failed(run(1), FAILURE, 0.2),),
+        (Exited(run(1), 1, (), 0.2), Exited(run(2), 1, (), 0.3)),
+        (Imported(run(1), 0.2),),
+    ],
+)
+def test_an_app_that_is_not_ready_can_be_stopped(events: tuple[Event, ...]) -> None:
+    snapshot, _ = play(stack(), UpAsked(0.0), *events, STOP)
+    newest = snapshot.apps["api"].generation
+    assert snapshot.apps["api"].phase == Halted(run(newest), None)
+    (leaving,) = snapshot.apps["api"].leaving
+    snapshot, effects = play(snapshot, Exited(leaving, -9, (), 5.1), Expired(leaving, Alarm.RETRY, 5.2))
+    assert told(effects) == [AppStopped("api")]
+    assert snapshot.apps["api"].deaths == 0
+
+
+def test_a_stack_is_ready_when_all_are_but_those_that_were_stopped() -> None:
+    rules = {name: AppRules((), health=False, grace=GRACE) for name in ("api", "auth")}
+    snapshot, _ = play(stack(**rules), UpAsked(0.0), STOP)
+    assert serving(snapshot, "auth").stage == "ready"
+
+
+def test_a_page_of_a_stopped_app_that_dies_comes_again() -> None:
+    snapshot, effects = play(halted(), Exited(run(2), -9, (), 6.0))
+    assert snapshot.apps["api"].phase == Halted(run(2), None)
+    assert effects[0] == Arm(run(2), Alarm.RETRY, 0.5) and len(effects) == 1
+    _, effects = play(snapshot, Expired(run(2), Alarm.RETRY, 6.5))
+    assert effects == [StartPage(run(3), HALTED)]
+
+
+def test_who_depends_on_a_stopped_app_waits_for_it() -> None:
+    rules = {
+        "api": AppRules((), health=False, grace=GRACE),
+        "web": AppRules(("api",), health=False, grace=GRACE),
+    }
+    snapshot, effects = play(stack(**rules), UpAsked(0.0), StopPartsAsked(("web",), 0.1))
+    assert told(effects) == [AppStopped("web")], "nothing ran yet"
+    snapshot, _ = play(snapshot, Spawned(run(1, "web"), 7, 0.1))
+    snapshot = serving(snapshot)
+    snapshot, effects = play(snapshot, STOP, StartPartsAsked(("web",), 5.1))
+    page = run(2, "web")
+    reason = "web waits for api, which is stopped"
+    assert effects[-1] == StartPage(page, Failure("waiting", reason, f"{reason}. It starts when api is ready."))
+    gone = Exited(run(1), 0, (), 5.2), Exited(run(1, "web"), 0, (), 5.2)
+    snapshot, effects = play(snapshot, *gone, START, Exited(run(2), 0, (), 6.1), Imported(run(3), 6.2))
+    assert Start(run(3, "web")) not in effects
+    _, effects = play(snapshot, Started(run(3), 6.3))
+    assert effects[-2:] == [Kill(page), Start(run(3, "web"))]
+
+
+def test_the_stack_goes_down_with_an_app_that_is_stopped() -> None:
+    _, effects = play(halted(), StopAsked(9.0), STOP, START, Exited(run(2), 0, (), 9.1))
+    assert effects == [Terminate(run(2)), Arm(run(2), Alarm.KILL, GRACE + STOP_MARGIN), Quit(0)]
