@@ -100,7 +100,7 @@ class Stack:
 
     def _publish(self, publisher: Publisher, listeners: Listeners) -> None:
         """Write down where everything is, before anything starts, and keep that up to date from then on."""
-        endpoints = listeners.endpoints
+        endpoints = {**listeners.endpoints, **self.plan.externals}
         publisher.publish(endpoints)
         self._supervisor.show(publisher)
         sticky = {name: endpoints[name].port for name, app in self.plan.apps.items() if app.port == "sticky"}
@@ -108,7 +108,8 @@ class Stack:
             remember_ports(self._project, sticky)
 
     async def _supervise(self, listeners: Listeners, nofile: tuple[int, int]) -> int:
-        plan, endpoints, post = self.plan, listeners.endpoints, self._supervisor.post
+        plan, post = self.plan, self._supervisor.post
+        endpoints = {**listeners.endpoints, **plan.externals}
         recipes = {
             name: Recipe(app, endpoints[name], listeners.sockets[name], environment(plan, app, endpoints))
             for name, app in plan.apps.items()
@@ -139,7 +140,9 @@ class Stack:
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))
             try:
-                return await self._supervisor.run(initial(plan.name, endpoints, rules), spawner, watcher, healthy)
+                return await self._supervisor.run(
+                    initial(plan.name, listeners.endpoints, rules, plan.externals), spawner, watcher, healthy
+                )
             finally:
                 watching.cancel()
                 await asyncio.gather(spawner.close(), asyncio.wait([watching]))

@@ -12,7 +12,7 @@ from msgspec import NODEFAULT, Meta, Struct, defstruct, field
 from msgspec.structs import FieldInfo, fields
 
 from devrun.consumers import Consumer
-from devrun.kinds import Host, ImportString, Name, Port, Text, UrlPath, Variable
+from devrun.kinds import Host, ImportString, Name, Port, Text, Url, UrlPath, Variable
 from devrun.uvicorn_settings import UvicornSettings
 
 
@@ -60,6 +60,12 @@ class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 MERGED = ("env", "uvicorn")
 """Keys of an app whose tables are merged with those of ``[defaults]``; of all others the app's own wins whole."""
+
+
+class External(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An address that the stack only refers to (``[external.NAME]``)."""
+
+    url: Annotated[Url, Meta(description="Where it is: a URL with the port, if it is not the usual one of its scheme.")]
 
 
 class EnvFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,12 +123,15 @@ class ProjectConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         dict[Name, App],
         Meta(description="The ASGI applications.", min_length=1, extra={"expected": "at least one table [apps.NAME]"}),
     ]
+    external: Annotated[
+        dict[Name, External], Meta(description="Addresses that the stack only refers to, as a staging service.")
+    ] = {}
     dotenv: Annotated[tuple[EnvFile, ...], Meta(description="The env files to write; default: .env.")] = (EnvFile(),)
     compounds: Annotated[dict[Name, Members], Meta(description="Named groups for `devrun up NAME`.")] = {}
     reload: Annotated[Reload, Meta(description="How reloads work.")] = field(default_factory=Reload)
 
 
-NOT_YET = ("commands", "external")
+NOT_YET = ("commands",)
 """Tables of the file format that this version does not know what to do with."""
 
 

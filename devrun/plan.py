@@ -42,20 +42,27 @@ class AppPlan:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an app is reached. ``host`` is an address that a client can connect to, never a wildcard."""
+    """Where a part of the stack, or what it refers to, is reached.
+
+    ``host`` is an address that a client can connect to, never a wildcard.
+    """
 
     name: str
     host: str
     port: int
     scheme: str = "http"
+    given: str | None = None
+    """The URL as somebody wrote it, where it says more or less than these parts: a path, no port."""
 
     @property
     def url(self) -> str:
-        return f"{self.scheme}://{self._authority}"
+        return self.given or f"{self.scheme}://{self._authority}"
 
     @property
     def ws_url(self) -> str:
-        return f"{'wss' if self.scheme == 'https' else 'ws'}://{self._authority}"
+        """The URL for a WebSocket; of what speaks no HTTP, the URL itself."""
+        scheme = {"http": "ws", "https": "wss"}.get(self.scheme, self.scheme)
+        return f"{scheme}{self.url.removeprefix(self.scheme)}"
 
     @property
     def _authority(self) -> str:
@@ -96,6 +103,8 @@ class Plan:
     environ: Mapping[str, str]
     stack: str
     """Unique to one launcher: the value of ``DEVRUN_STACK``."""
+    externals: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
+    """Where that is to which the stack only refers."""
     reload: ReloadPlan = ReloadPlan()
     warnings: tuple[str, ...] = ()
     """What is not wrong, but should be known, each with the line of the config that it is about."""

@@ -9,7 +9,7 @@ import difflib
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from devrun import naming, variables
 from devrun.config import App, EnvFile, ProjectConfig, Reload
 from devrun.consumers import EVERYBODY, Consumers
 from devrun.errors import ConfigError, Mistake, UsageError
+from devrun.externals import endpoint_of
 from devrun.places import KeyPath, Places
 from devrun.plan import AppPlan, Endpoint, EnvFilePlan, Plan, ReloadPlan
 from devrun.portable import Refusal, spell
@@ -90,6 +91,7 @@ def make_plan(source: Source, choices: Choices, host: Host, stack: str) -> Plan:
         stack=stack,
         reload=_reload(source.config.reload, host),
         warnings=tuple(dict.fromkeys(map(str, planner.warnings))),
+        externals={name: endpoint_of(name, external.url) for name, external in source.config.external.items()},
     )
 
 
@@ -118,7 +120,7 @@ def chosen(config: ProjectConfig, names: tuple[str, ...]) -> tuple[str, ...]:
             if name not in wanted:
                 app = config.apps[name]
                 queue.extend(app.depends_on)
-                queue.extend(needed for text in app.env.values() for needed in variables.names(text))
+                queue.extend(_needed(app.env.values()) - config.external.keys())
         else:
             near = difflib.get_close_matches(name, [*config.apps, *config.compounds], 1)
             known = ", ".join([*config.apps, *config.compounds])
@@ -126,6 +128,10 @@ def chosen(config: ProjectConfig, names: tuple[str, ...]) -> tuple[str, ...]:
             raise UsageError(f"no app or compound is named {name!r}", hint=hint)
         wanted.add(name)
     return tuple(name for name in config.apps if name in wanted)
+
+
+def _needed(texts: Iterable[str]) -> set[str]:
+    return {name for text in texts for name in variables.names(text)}
 
 
 def environment(plan: Plan, app: AppPlan, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
@@ -166,6 +172,7 @@ class _Planner:
         self._places = source.places
         self._folder = source.file.parent
         self._host = host
+        self._endpoints = (*source.config.apps, *source.config.external)
         self.mistakes: list[Mistake] = []
         self.warnings: list[Mistake] = []
 
@@ -242,7 +249,7 @@ class _Planner:
     def _check_texts(self, key: KeyPath, texts: Mapping[str, str]) -> None:
         """What needs the environment of this machine; the rest of a template was checked when it was read."""
         for variable, text in texts.items():
-            for problem in variables.problems(text, self._config.apps, self._host.environ):
+            for problem in variables.problems(text, self._endpoints, self._host.environ):
                 self._mistake((*key, variable), problem.found, problem.expected)
 
     def _cwd(self, name: str, app: App) -> Path:

@@ -7,31 +7,40 @@ both kinds of mistakes are found at once.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 from posixpath import normpath
 from typing import cast
 
 from devrun.config import MERGED
+from devrun.externals import BadUrl, endpoint_of
+from devrun.kinds import URL_PATTERN
 from devrun.places import KeyPath
 from devrun.shape import Report
 from devrun.variables import problems, variable_stem
 
 Table = Mapping[str, object]
 
+_ENDPOINT = "the name of an app or external"
+
 
 def check(document: Table, report: Report) -> None:
     """Report every breach of the rules in a document that still has its ``[defaults]``."""
     apps = merged_apps(document)
+    externals = table(document.get("external"))
     compounds = table(document.get("compounds"))
+    endpoints = [*apps, *externals]
     _check_targets(document, apps, report)
-    _check_variable_names(apps, report)
+    _check_names({"apps": apps, "external": externals, "compounds": compounds}, report)
+    _check_variable_names([("apps", apps), ("external", externals)], report)
+    _check_urls(externals, report)
     _check_ports(apps, report)
     _check_dependencies(apps, compounds, report)
     _check_compounds(apps, compounds, report)
-    _check_env(apps, report)
-    _check_dotenv(document, apps, report)
+    _check_env(apps, endpoints, report)
+    _check_dotenv(document, endpoints, report)
 
 
 def merged_apps(document: Table) -> dict[str, dict[str, object]]:
@@ -70,13 +79,37 @@ def _check_targets(document: Table, apps: Mapping[str, Table], report: Report) -
             report(("apps", name, "app"), "missing", "an import string module:attribute, such as 'shop.main:app'", None)
 
 
-def _check_variable_names(apps: Mapping[str, Table], report: Report) -> None:
+_NOUNS = {"apps": "an app", "external": "an external", "compounds": "a compound"}
+
+
+def _check_names(tables: Mapping[str, Table], report: Report) -> None:
+    """One name, one thing: `devrun up NAME` and `${NAME.url}` must not have to guess."""
     first: dict[str, str] = {}
-    for name in apps:
-        other = first.setdefault(variable_stem(name), name)
-        if other != name:
-            variables = f"{variable_stem(name)}_URL and the like"
-            report(("apps", name), f"{variables} are variables of {other!r} already", "another name", None)
+    for kind, entries in tables.items():
+        for name in entries:
+            other = first.setdefault(name, kind)
+            if other != kind:
+                report((kind, name), f"{_NOUNS[other]} has this name, too", "another name", None)
+
+
+def _check_variable_names(tables: Iterable[tuple[str, Table]], report: Report) -> None:
+    first: dict[str, str] = {}
+    for kind, entries in tables:
+        for name in entries:
+            other = first.setdefault(variable_stem(name), name)
+            if other != name:
+                variables = f"{variable_stem(name)}_URL and the like"
+                report((kind, name), f"{variables} are variables of {other!r} already", "another name", None)
+
+
+def _check_urls(externals: Table, report: Report) -> None:
+    for name, external in externals.items():
+        url = table(external).get("url")
+        try:
+            if isinstance(url, str) and re.search(URL_PATTERN, url):
+                endpoint_of(name, url)
+        except BadUrl as bad:
+            report(("external", name, "url"), bad.found, bad.expected, None)
 
 
 def _check_ports(apps: Mapping[str, Table], report: Report) -> None:
@@ -123,8 +156,6 @@ def _check_compounds(apps: Mapping[str, Table], compounds: Table, report: Report
     graph: dict[str, list[str]] = {}
     for name, members in compounds.items():
         graph[name] = []
-        if name in apps:
-            report(("compounds", name), "an app has this name, too", "another name", None)
         for index, member in _texts(members):
             if member in compounds and member not in apps:
                 graph[name].append(member)
@@ -156,27 +187,27 @@ def circles(graph: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:
         yield tuple(circle)
 
 
-def _check_env(apps: Mapping[str, Table], report: Report) -> None:
+def _check_env(apps: Mapping[str, Table], endpoints: Collection[str], report: Report) -> None:
     for name, app in apps.items():
-        _check_texts(table(app.get("env")), ("apps", name, "env"), apps, report)
+        _check_texts(table(app.get("env")), ("apps", name, "env"), endpoints, report)
 
 
-def _check_texts(texts: Table, key: KeyPath, apps: Collection[str], report: Report) -> None:
+def _check_texts(texts: Table, key: KeyPath, endpoints: Collection[str], report: Report) -> None:
     for name, text in texts.items():
-        for problem in problems(text, apps) if isinstance(text, str) else ():
+        for problem in problems(text, endpoints) if isinstance(text, str) else ():
             report((*key, name), problem.found, problem.expected, problem.nearest)
 
 
-def _check_dotenv(document: Table, apps: Mapping[str, Table], report: Report) -> None:
+def _check_dotenv(document: Table, endpoints: Collection[str], report: Report) -> None:
     files = document.get("dotenv")
     first: dict[str, int] = {}
     for index, file in enumerate(cast("list[object]", files) if isinstance(files, list) else []):
         entry = table(file)
         for at, name in _texts(entry.get("only")):
-            if name not in apps:
-                found = f"there is no app {name!r}"
-                report(("dotenv", index, "only", at), found, "the name of an app", _near(name, apps))
-        _check_texts(table(entry.get("vars")), ("dotenv", index, "vars"), apps, report)
+            if name not in endpoints:
+                found = f"there is no endpoint {name!r}"
+                report(("dotenv", index, "only", at), found, _ENDPOINT, _near(name, endpoints))
+        _check_texts(table(entry.get("vars")), ("dotenv", index, "vars"), endpoints, report)
         path = entry.get("path", ".env")
         other = first.setdefault(normpath(path), index) if isinstance(path, str) else index
         if other != index:

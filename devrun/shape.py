@@ -24,6 +24,7 @@ Report = Callable[[KeyPath, str, str, str | None], None]
 _NOUNS = {
     "File": "a key at the top of devrun.toml",
     "App": "a key of an app",
+    "External": "a key of [external]",
     "EnvFile": "a key of [[dotenv]]",
     "Reload": "a key of [reload]",
     "UvicornSettings": "a setting of uvicorn",

@@ -184,3 +184,5 @@ class Snapshot:
     stage: Literal["idle", "up", "ready", "stopping", "killing"] = "idle"
     """``up`` until every app was ready once; ``killing`` after the second request to stop."""
     exit_code: int = 0
+    externals: tuple[str, ...] = ()
+    """The endpoints to which the stack only refers."""

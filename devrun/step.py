@@ -47,10 +47,16 @@ _HINDERING = (Broken, Backoff, Blocked, Halted)
 """What keeps those from starting who depend on an app that was never ready, or is stopped."""
 
 
-def initial(stack: str, endpoints: Mapping[str, Endpoint], rules: Mapping[str, AppRules]) -> Snapshot:
+def initial(
+    stack: str,
+    endpoints: Mapping[str, Endpoint],
+    rules: Mapping[str, AppRules],
+    externals: Mapping[str, Endpoint] | None = None,
+) -> Snapshot:
     """Return the snapshot before anything has started."""
+    externals = externals or {}
     apps = {name: AppState(name, Waiting(rule.depends_on)) for name, rule in rules.items()}
-    return Snapshot(0, stack, endpoints, apps, rules)
+    return Snapshot(0, stack, {**endpoints, **externals}, apps, rules, externals=tuple(externals))
 
 
 def step(snapshot: Snapshot, event: Event) -> tuple[Snapshot, tuple[Effect, ...]]:
@@ -149,7 +155,7 @@ def _advance(snapshot: Snapshot, at: float) -> tuple[Snapshot, tuple[Effect, ...
         case "up" | "ready":
             started, effects = _start_waiting(snapshot, at)
             if started.stage == "up" and all(isinstance(s.phase, (Serving, Halted)) for s in started.apps.values()):
-                ports = tuple((name, endpoint.port) for name, endpoint in started.endpoints.items())
+                ports = tuple((name, started.endpoints[name].port) for name in started.apps)
                 return replace(started, stage="ready"), (*effects, Tell(StackReady(ports)))
             return started, effects
         case _:

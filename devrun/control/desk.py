@@ -17,8 +17,8 @@ from devrun.life import pid_of
 from devrun.outputs.status import (
     Details,
     StackStatus,
-    app_status,
     document,
+    statuses,
 )
 from devrun.reports import EngineReport
 from devrun.state import Snapshot
@@ -72,7 +72,7 @@ class Desk:
             pid=os.getpid(),
             stage="stopping" if snapshot.stage == "killing" else snapshot.stage,
             up_seconds=now - self._since,
-            apps=tuple(app_status(snapshot, name, now) for name in snapshot.apps),
+            apps=statuses(snapshot, now),
             details=details,
         )
 

@@ -13,7 +13,18 @@ from devrun.events import Failure
 from devrun.outputs.lines import place
 from devrun.outputs.status import AppStatus, Trouble
 
-URGENCY = ("broken", "restarting", "reloading", "starting", "importing", "waiting", "stopping", "ready", "stopped")
+URGENCY = (
+    "broken",
+    "restarting",
+    "reloading",
+    "starting",
+    "importing",
+    "waiting",
+    "stopping",
+    "ready",
+    "stopped",
+    "external",
+)
 """All words for a state; the first ones need a person's attention most."""
 
 

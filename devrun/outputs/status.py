@@ -15,6 +15,7 @@ import msgspec
 from devrun.life import pid_of
 from devrun.outputs.lines import place
 from devrun.outputs.text import one_line
+from devrun.plan import Endpoint
 from devrun.reports import AppReport, ServerReport
 from devrun.state import (
     AppState,
@@ -54,7 +55,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class AppStatus:
-    """One app. ``why`` is empty when all is well, and one line."""
+    """One app, or an external. ``why`` is empty when all is well, and one line."""
 
     name: str
     state: str
@@ -71,6 +72,7 @@ class AppStatus:
     """How long the newest reload took."""
     why: str = ""
     trouble: Trouble | None = None
+    kind: Literal["app", "external"] = "app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,23 @@ def read(data: Mapping[str, Any]) -> StackStatus:
     if data.get("v") != VERSION:
         raise ValueError(f"not a status of version {VERSION}")
     return msgspec.convert(data, StackStatus)
+
+
+def statuses(snapshot: Snapshot, now: float) -> tuple[AppStatus, ...]:
+    """Return how everything is that has a row in the tables."""
+    return tuple(part_status(snapshot, name, now) for name in (*snapshot.apps, *snapshot.externals))
+
+
+def part_status(snapshot: Snapshot, name: str, now: float) -> AppStatus:
+    """Return how one row is."""
+    if name in snapshot.externals:
+        return external_status(snapshot.endpoints[name])
+    return app_status(snapshot, name, now)
+
+
+def external_status(endpoint: Endpoint) -> AppStatus:
+    """Return what is known of an external: where it is."""
+    return AppStatus(endpoint.name, "external", endpoint.url, endpoint.host, endpoint.port, kind="external")
 
 
 def app_status(snapshot: Snapshot, name: str, now: float) -> AppStatus:

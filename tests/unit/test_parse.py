@@ -188,13 +188,13 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         preload = 1979-05-27
     """) == [
         "1: name: ''; expected a name on one line",
-        "2: titel: unknown key; expected a key at the top of devrun.toml: apps, defaults, name, dotenv, compounds, "
-        "reload",
+        "2: titel: unknown key; expected a key at the top of devrun.toml: apps, defaults, name, external, dotenv, "
+        "compounds, reload",
         "3: commands: not supported by this version of devrun",
         "6: defaults.grace: inf; expected a number from 0 to 600",
-        "7: defaults.env.A: unknown variable '${apii.url}'; expected ${NAME.url}, .host, .port or .ws_url of an app, "
-        "${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${api.url}'?)",
-        "7: defaults.env.A: '${x' has no closing '}'; expected ${NAME.url}, .host, .port or .ws_url of an app, "
+        "7: defaults.env.A: unknown variable '${apii.url}'; expected ${NAME.url}, .host, .port or .ws_url of an "
+        "endpoint, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${api.url}'?)",
+        "7: defaults.env.A: '${x' has no closing '}'; expected ${NAME.url}, .host, .port or .ws_url of an endpoint, "
         "${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign",
         "7: defaults.env.1B: '1B'; expected a variable name: A-Z, a-z, 0-9 and _, no digit in front",
         "7: defaults.env.C: 3; expected a string",
@@ -223,11 +223,11 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         "such as 'shop.main:app'",
         "26: apps.api-x.port: 8000 is the port of 'api_x' already; expected a port of its own, or 0",
         "27: apps.api-x.reload: 'yes'; expected true or false",
-        "29: dotenv.0.only.0: there is no app 'ap'; expected the name of an app (did you mean 'api'?)",
+        "29: dotenv.0.only.0: there is no endpoint 'ap'; expected the name of an app or external (did you mean 'api'?)",
         "30: dotenv.0.prefix: '1'; expected the beginning of a variable name, such as 'VITE_'",
         "32: dotenv.1.path: './.env' is the file of dotenv.0 already; expected another file",
         "33: dotenv.1.vars.X: unknown variable '${workspacefolder}'; expected ${NAME.url}, .host, .port or .ws_url of "
-        "an app, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${workspaceFolder}'?)",
+        "an endpoint, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${workspaceFolder}'?)",
         "34: dotenv.1.colour: unknown key; expected a key of [[dotenv]]: path, prefix, only, vars, keep, outside, for",
         "36: compounds.api: an app has this name, too; expected another name",
         "37: compounds.b1: a circle: b1 -> b2 -> b1; expected compounds that do not hold each other",
@@ -246,6 +246,58 @@ def test_who_reads_an_env_file_is_named_as_devrun_knows_them() -> None:
     assert first.startswith("4: dotenv.0.for.0: 'vit'; expected 'bash', 'bun', ")
     assert first.endswith(" or 'vite' (did you mean 'vite'?)")
     assert second == "7: dotenv.1.for: an empty list; expected a list of the programs that read the file"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", "url: missing; expected a URL such as 'https://api.example.com', without user name and password"),
+        ("url = 3", "url: 3; expected a URL such as 'https://api.example.com', without user name and password"),
+        (
+            "url = 'pay.example.com'",
+            "url: 'pay.example.com'; expected a URL such as 'https://api.example.com', without user name and password",
+        ),
+        (
+            "url = 'https://me:secret@pay.example.com'",
+            "url: 'https://me:secret@pay.example.com'; expected a URL such as 'https://api.example.com', "
+            "without user name and password",
+        ),
+        ("url = 'https://'", "url: 'https://'; expected a URL such as"),
+        ("url = 'https:///v1'", "url: 'https:///v1' has no host; expected a URL such as 'https://api.example.com'"),
+        ("url = 'https://:80'", "url: 'https://:80' has no host; expected a URL such as 'https://api.example.com'"),
+        ("url = 'http://x:0'", "url: 'http://x:0' has no port; expected a port after the host, as 'http' has no usual"),
+        ("url = 'http://x:99999'", "url: 'http://x:99999'; expected a host and, after a colon, a port from 1 to 65535"),
+        ("url = 'http://[x'", "url: 'http://[x'; expected a host and, after a colon, a port from 1 to 65535"),
+        ("url = 'imap://x'", "url: 'imap://x' has no port; expected a port after the host, as 'imap' has no usual one"),
+        ("url = 'http://x'\nport = 3", "port: unknown key; expected a key of [external]: url"),
+    ],
+)
+def test_an_external_must_say_where_it_is(line: str, found: str) -> None:
+    (told,) = mistakes(f"[apps.api]\napp = 'a:b'\n[external.pay]\n{line}")
+    at = 5 if "port: unknown" in found else 4 if line else 3
+    assert told.startswith(f"{at}: external.pay.{found}")
+
+
+def test_a_name_means_one_thing() -> None:
+    assert mistakes("""
+        [apps.pay]
+        app = "a:b"
+        [external.pay]
+        url = "https://pay.example.com"
+        [external.pay-2]
+        url = "https://pay.example.com"
+        [external.pay_2]
+        url = "https://pay.example.com"
+        [compounds]
+        pay-2 = ["pay"]
+        all = ["pay_2"]
+    """) == [
+        "3: external.pay: an app has this name, too; expected another name",
+        "7: external.pay_2: PAY_2_URL and the like are variables of 'pay-2' already; expected another name",
+        "10: compounds.pay-2: an external has this name, too; expected another name",
+        "11: compounds.all.0: there is no app or compound 'pay_2'; expected the name of an app or compound "
+        "(did you mean 'pay-2'?)",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "name = 'x'", "[defaults]"])
@@ -383,7 +435,7 @@ def test_a_mistake_that_apps_inherit_is_told_once() -> None:
         [apps.c]
         app = "a:b"
     """) == [
-        "2: defaults.env.A: unknown variable '${x.url}'; expected ${NAME.url}, .host, .port or .ws_url of an app, "
+        "2: defaults.env.A: unknown variable '${x.url}'; expected ${NAME.url}, .host, .port or .ws_url of an endpoint, "
         "${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign",
         "3: defaults.port: 8000 is the port of 'a' already; expected a port of its own, or 0",
         "4: defaults.prot: unknown key; expected a key of an app (did you mean 'port'?)",

@@ -20,6 +20,7 @@ from devrun.outputs.status import (
     app_status,
     document,
     read,
+    statuses,
 )
 from devrun.outputs.table import Room, listing
 from devrun.plan import Endpoint
@@ -43,6 +44,7 @@ from devrun.state import (
 )
 
 NOW = 100.0
+PAYMENTS = Endpoint("payments", "pay.example.com", 443, "https", "https://pay.example.com/v2")
 RUN = Run("api", 1)
 START, RELOAD, DEATH = Cycle("start", 99.0), Cycle("reload", 99.0), Cycle("death", 99.0)
 SYNTAX = Failure("import", "SyntaxError: invalid\nsyntax", "Traceback ...", file="shop/routes.py", line=12)
@@ -168,6 +170,7 @@ def test_the_document_is_as_ever() -> None:
                 "reload_seconds": 0.042,
                 "why": "",
                 "trouble": None,
+                "kind": "app",
             },
             {
                 "name": "auth",
@@ -187,6 +190,7 @@ def test_the_document_is_as_ever() -> None:
                     "file": "services/auth/shop/routes.py",
                     "line": 12,
                 },
+                "kind": "app",
             },
         ],
     }
@@ -302,3 +306,16 @@ def test_long_lists_are_wrapped_and_no_name_is_broken() -> None:
 def test_resident_sizes_are_told_to_be_that() -> None:
     lines = told(Details({}, (), Memory("rss", (KindMemory("launcher", 1, 2**20),))), 80)
     assert lines[-3] == "memory (RSS: what processes share counts in each of them)"
+
+
+def test_an_external_has_a_row_after_the_apps() -> None:
+    apps = {"api": AppState("api", Serving(RUN, 1, 10.0))}
+    endpoints = {"api": Endpoint("api", "127.0.0.1", 41507), "payments": PAYMENTS}
+    snapshot = Snapshot(0, "shop", endpoints, apps, {}, externals=("payments",))
+    told = statuses(snapshot, NOW)
+    assert [(row.name, row.kind, row.state, row.url) for row in told] == [
+        ("api", "app", "ready", "http://127.0.0.1:41507"),
+        ("payments", "external", "external", "https://pay.example.com/v2"),
+    ]
+    lines = [line.plain for line in listing(replace(SHOP, apps=told), Room(80))]
+    assert lines[3] == "payments  external   https://pay.example.com/v2"
