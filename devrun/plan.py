@@ -41,6 +41,26 @@ class AppPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandPlan:
+    """One command of the plan. Paths are absolute; ``run`` and ``env`` still hold their ``${…}`` templates."""
+
+    name: str
+    run: tuple[str, ...]
+    """The program and its arguments."""
+    cwd: Path
+    env: Mapping[str, str]
+    env_file: Mapping[str, str]
+    port: int | Literal["sticky"] | None
+    """None: it is read off the process."""
+    restart: Literal["never", "on-failure", "always"]
+    depends_on: tuple[str, ...]
+    grace: float
+
+
+Part = AppPlan | CommandPlan
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a part of the stack, or what it refers to, is reached.
 
@@ -103,6 +123,7 @@ class Plan:
     environ: Mapping[str, str]
     stack: str
     """Unique to one launcher: the value of ``DEVRUN_STACK``."""
+    commands: Mapping[str, CommandPlan] = field(default_factory=dict[str, CommandPlan])
     externals: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
     """Where that is to which the stack only refers."""
     reload: ReloadPlan = ReloadPlan()

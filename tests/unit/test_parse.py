@@ -147,7 +147,7 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         name = ""
         titel = "shop"
         [commands.web]
-        run = "npm run dev"
+        run = "npm run 'dev"
         [defaults]
         grace = inf
         env = { A = "${apii.url} ${x", 1B = "", C = 3 }
@@ -188,9 +188,9 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         preload = 1979-05-27
     """) == [
         "1: name: ''; expected a name on one line",
-        "2: titel: unknown key; expected a key at the top of devrun.toml: apps, defaults, name, external, dotenv, "
-        "compounds, reload",
-        "3: commands: not supported by this version of devrun",
+        "2: titel: unknown key; expected a key at the top of devrun.toml: apps, defaults, name, commands, external, "
+        "dotenv, compounds, reload",
+        '4: commands.web.run: "npm run \'dev": no closing quotation; expected words as a shell takes them',
         "6: defaults.grace: inf; expected a number from 0 to 600",
         "7: defaults.env.A: unknown variable '${apii.url}'; expected ${NAME.url}, .host, .port or .ws_url of an "
         "endpoint, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${api.url}'?)",
@@ -201,8 +201,10 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         "9: apps.api.app: 'shop/main.py'; expected an import string module:attribute, such as 'shop.main:app'",
         "10: apps.api.port: 70000; expected a whole number from 0 to 65535 or 'sticky'",
         "11: apps.api.host: '[::1]'; expected an address or host name such as '127.0.0.1' or '::1'",
-        "12: apps.api.depends_on.0: there is no app 'auht'; expected the name of an app (did you mean 'auth'?)",
-        "12: apps.api.depends_on.1: there is no app 'Api'; expected the name of an app (did you mean 'api'?)",
+        "12: apps.api.depends_on.0: there is no app or command 'auht'; "
+        "expected the name of an app or command (did you mean 'auth'?)",
+        "12: apps.api.depends_on.1: there is no app or command 'Api'; "
+        "expected the name of an app or command (did you mean 'api'?)",
         "13: apps.api.uvicorn.port: not set here: it is the app's own `port`",
         "13: apps.api.uvicorn.htpp: unknown key; expected a setting of uvicorn (did you mean 'http'?)",
         "13: apps.api.uvicorn.http: 'h1'; expected 'auto', 'h11', 'httptools', 'zttp' or an import string "
@@ -223,7 +225,8 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         "such as 'shop.main:app'",
         "26: apps.api-x.port: 8000 is the port of 'api_x' already; expected a port of its own, or 0",
         "27: apps.api-x.reload: 'yes'; expected true or false",
-        "29: dotenv.0.only.0: there is no endpoint 'ap'; expected the name of an app or external (did you mean 'api'?)",
+        "29: dotenv.0.only.0: there is no endpoint 'ap'; "
+        "expected the name of an app, command or external (did you mean 'api'?)",
         "30: dotenv.0.prefix: '1'; expected the beginning of a variable name, such as 'VITE_'",
         "32: dotenv.1.path: './.env' is the file of dotenv.0 already; expected another file",
         "33: dotenv.1.vars.X: unknown variable '${workspacefolder}'; expected ${NAME.url}, .host, .port or .ws_url of "
@@ -231,7 +234,8 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         "34: dotenv.1.colour: unknown key; expected a key of [[dotenv]]: path, prefix, only, vars, keep, outside, for",
         "36: compounds.api: an app has this name, too; expected another name",
         "37: compounds.b1: a circle: b1 -> b2 -> b1; expected compounds that do not hold each other",
-        "38: compounds.b2.1: there is no app or compound 'zz'; expected the name of an app or compound",
+        "38: compounds.b2.1: there is no app, command or compound 'zz'; "
+        "expected the name of an app, command or compound",
         "39: compounds.b3: an empty list; expected a list of one name or more",
         "41: reload.engine: 'forc'; expected 'auto', 'fork' or 'spawn' (did you mean 'fork'?)",
         "42: reload.preload: the date or time 1979-05-27; expected 'auto' or 'off' or a list of strings",
@@ -295,7 +299,8 @@ def test_a_name_means_one_thing() -> None:
         "3: external.pay: an app has this name, too; expected another name",
         "7: external.pay_2: PAY_2_URL and the like are variables of 'pay-2' already; expected another name",
         "10: compounds.pay-2: an external has this name, too; expected another name",
-        "11: compounds.all.0: there is no app or compound 'pay_2'; expected the name of an app or compound "
+        "11: compounds.all.0: there is no app, command or compound 'pay_2'; "
+        "expected the name of an app, command or compound "
         "(did you mean 'pay-2'?)",
     ]
 
@@ -364,7 +369,7 @@ def of_an_app(line: str) -> list[str]:
         ("watch = [{}]", "watch.0: a table; expected a string that is not empty"),
         (f"health = '{'x' * 99}'", f"health: '{'x' * 57}...'; expected a URL path such as '/healthz'"),
         ("depends_on = 'auth'", "depends_on: 'auth'; expected a list of strings"),
-        ("depends_on = ['api']", "depends_on: a circle: api -> api; expected apps that do not wait for each other"),
+        ("depends_on = ['api']", "depends_on: a circle: api -> api; expected parts that do not wait for each other"),
         ("open = 'docs'", "open: 'docs'; expected true or false or a URL path such as '/healthz'"),
         ("uvicorn = true", "uvicorn: true; expected a table"),
         (
@@ -412,13 +417,13 @@ def test_circles_are_shown_whole() -> None:
     """) == [
         "3: apps.web.depends_on: a circle: web -> api -> auth -> users -> web; expected apps that do not wait for each "
         "other",
-        "6: apps.api.depends_on: a circle: api -> auth -> api; expected apps that do not wait for each other",
+        "6: apps.api.depends_on: a circle: api -> auth -> api; expected parts that do not wait for each other",
     ]
 
 
 def test_a_compound_is_no_dependency() -> None:
     assert mistakes("[apps.api]\napp='a:b'\ndepends_on=['all']\n[compounds]\nall=['api']") == [
-        "3: apps.api.depends_on.0: 'all' is a compound; expected the name of an app"
+        "3: apps.api.depends_on.0: 'all' is a compound; expected the name of an app or command"
     ]
 
 

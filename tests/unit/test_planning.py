@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from devrun.choosing import chosen
 from devrun.consumers import EVERYBODY
 from devrun.errors import ConfigError, UsageError
 from devrun.parse import parse
 from devrun.plan import Endpoint, Plan
-from devrun.planning import Choices, Host, Source, chosen, env_file_variables, environment, make_plan
+from devrun.planning import Choices, Host, Source, env_file_variables, environment, make_plan
 
 FOLDER = Path("/shop")
 OWN = Path("/usr/bin/python3")
@@ -96,7 +97,7 @@ def test_what_is_chosen(names: tuple[str, ...], apps: tuple[str, ...]) -> None:
 def test_an_unknown_name(name: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         plan(BASE, choices=Choices((name,)))
-    assert caught.value.message == f"no app or compound is named {name!r}"
+    assert caught.value.message == f"no app, command or compound is named {name!r}"
     assert caught.value.hint == hint
 
 
