@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Protocol
 
 from devrun.control.desk import Desk
@@ -18,19 +19,19 @@ from devrun.forker import Exits
 from devrun.forking import ForkEngine
 from devrun.forkserver import Terms
 from devrun.guarding import guarded
+from devrun.holdings import Holdings
 from devrun.homes import Homes
+from devrun.launch import Commands
 from devrun.lock import open_state
 from devrun.logs import Logs
 from devrun.plan import Plan
-from devrun.planning import environment
 from devrun.probe import until_healthy
 from devrun.project import Project, last_ports, remember_ports
 from devrun.publishing import Publisher
 from devrun.reports import EngineReport
-from devrun.sockets import Listeners, bind
+from devrun.sockets import bind
 from devrun.spawn import Workers
 from devrun.spawning import SpawnEngine
-from devrun.state import AppRules
 from devrun.step import initial
 from devrun.supervisor import Sink, Supervisor
 from devrun.watch import Watcher
@@ -80,41 +81,36 @@ class Stack:
 
         Raises DevrunError when it cannot start; nothing is left behind then.
         """
-        nofile = raise_descriptor_limit(len(self.plan.apps))
+        plan = self.plan
+        nofile = raise_descriptor_limit(len(plan.apps) + len(plan.commands))
         with (
             open_state(self._project) as state,
-            bind(self.plan.apps, last_ports(self._project)) as listeners,
+            bind({**plan.apps, **plan.commands}, last_ports(self._project)) as listeners,
+            closing(Holdings(plan, listeners)) as holdings,
         ):
-            self._supervisor.tell(StackStarting(self.plan.name, tuple(self.plan.apps)))
-            for note in (*self.plan.warnings, *listeners.notes):
+            self._supervisor.tell(StackStarting(plan.name, tuple(plan.apps), tuple(plan.commands)))
+            for note in (*plan.warnings, *listeners.notes):
                 self._supervisor.tell(Warned(note))
-            publisher = Publisher(self.plan, state, self._supervisor.tell)
+            publisher = Publisher(plan, state, self._supervisor.tell)
             try:
                 async with serving(self._project.state_dir, self._desk.answer, self._warn):
-                    self._publish(publisher, listeners)
-                    code = await self._supervise(listeners, nofile)
+                    self._publish(publisher, holdings)
+                    code = await self._supervise(holdings, nofile)
             finally:
                 publisher.close()
         self._supervisor.tell(StackDown())
         return code
 
-    def _publish(self, publisher: Publisher, listeners: Listeners) -> None:
+    def _publish(self, publisher: Publisher, holdings: Holdings) -> None:
         """Write down where everything is, before anything starts, and keep that up to date from then on."""
-        endpoints = {**listeners.endpoints, **self.plan.externals}
-        publisher.publish(endpoints)
+        publisher.publish(holdings.endpoints)
         self._supervisor.show(publisher)
-        sticky = {name: endpoints[name].port for name, app in self.plan.apps.items() if app.port == "sticky"}
-        if sticky:
-            remember_ports(self._project, sticky)
+        self._supervisor.show(holdings)
+        if holdings.sticky:
+            remember_ports(self._project, holdings.sticky)
 
-    async def _supervise(self, listeners: Listeners, nofile: tuple[int, int]) -> int:
+    async def _supervise(self, holdings: Holdings, nofile: tuple[int, int]) -> int:
         plan, post = self.plan, self._supervisor.post
-        endpoints = {**listeners.endpoints, **plan.externals}
-        recipes = {
-            name: Recipe(app, endpoints[name], listeners.sockets[name], environment(plan, app, endpoints))
-            for name, app in plan.apps.items()
-        }
-        rules = {name: AppRules(app.depends_on, app.health is not None, app.grace) for name, app in plan.apps.items()}
         watcher = Watcher(
             plan.apps.values(),
             plan.folder,
@@ -128,24 +124,27 @@ class Stack:
             def warn(message: str) -> None:
                 self._supervisor.tell(Warned(message, name))
 
-            return asyncio.ensure_future(until_healthy(endpoints[name], plan.apps[name].health or "/", warn))
+            recipe = holdings.recipes[name]
+            return asyncio.ensure_future(until_healthy(recipe.endpoint, recipe.plan.health or "/", warn))
 
         with guarded(f"DEVRUN_STACK={plan.stack}") as guard:
             environ = {**plan.environ, "DEVRUN_STACK": plan.stack}
             surroundings = Surroundings(plan.folder, environ, nofile, self._terminal)
             logs = Logs(self._view.log)
-            self._engine = engine = self._make_engine(recipes, surroundings, guard, logs)
+            self._engine = engine = self._make_engine(holdings.recipes, surroundings, guard, logs)
             self._desk.guard = guard
-            spawner = Workers(recipes, engine, post, logs, guard, surroundings)
+            spawner = Workers(holdings.recipes, engine, post, logs, guard, surroundings)
+            launcher = Commands(holdings.order, post, logs, guard, self._terminal)
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))
+            snapshot = initial(
+                plan.name, holdings.endpoints, holdings.app_rules, holdings.command_rules, tuple(plan.externals)
+            )
             try:
-                return await self._supervisor.run(
-                    initial(plan.name, listeners.endpoints, rules, plan.externals), spawner, watcher, healthy
-                )
+                return await self._supervisor.run(snapshot, spawner, watcher, healthy, launcher)
             finally:
                 watching.cancel()
-                await asyncio.gather(spawner.close(), asyncio.wait([watching]))
+                await asyncio.gather(spawner.close(), launcher.close(), asyncio.wait([watching]))
 
     def _warn(self, message: str) -> None:
         self._supervisor.tell(Warned(message))

@@ -5,13 +5,16 @@ Data only. Time is in seconds of a monotonic clock and arrives inside the events
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+
+from devrun.plan import AppRules, CommandRules, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One incarnation of an app. Late word of an older run is dropped."""
+    """One incarnation of an app or a command, named ``app``. Late word of an older run is dropped."""
 
     app: str
     generation: int
@@ -93,6 +96,15 @@ class Healthy:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """The processes of a command listen here, and did not before."""
+
+    run: Run
+    endpoint: Endpoint
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The worker lives, cannot serve the app, and answers 503."""
 
@@ -156,6 +168,8 @@ class Alarm(Enum):
 
     KILL = "kill"
     RETRY = "retry"
+    SETTLE = "settle"
+    """A command that does not listen has run for long enough to count as ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +179,27 @@ class Expired:
     at: float
 
 
-RunEvent = Spawned | Loaded | Imported | Started | Healthy | Failed | Exited | Expired
-Event = UpAsked | StopAsked | RestartAsked | StopPartsAsked | StartPartsAsked | FilesChanged | RunEvent
+RunEvent = Spawned | Loaded | Imported | Started | Healthy | Listening | Failed | Exited | Expired
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """What the stack is made of is another from now on: parts that are not named here end, new ones start.
+
+    ``changed`` are those that must start anew. ``endpoints``: of apps and externals, and of commands whose port is
+    known beforehand. ``paths``: the files whose save caused it.
+    """
+
+    apps: Mapping[str, AppRules]
+    commands: Mapping[str, CommandRules]
+    endpoints: Mapping[str, Endpoint]
+    externals: tuple[str, ...]
+    changed: frozenset[str]
+    paths: tuple[str, ...]
+    at: float
+
+
+Event = Reconfigured | UpAsked | StopAsked | RestartAsked | StopPartsAsked | StartPartsAsked | FilesChanged | RunEvent
 
 
 # --- effects ------------------------------------------------------------------------------------------------------
@@ -192,6 +225,13 @@ class StartPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Launch:
+    """Start the process of a command."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
     """Let the worker begin its lifespan: no older worker of the app is left."""
 
@@ -207,14 +247,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Terminate:
-    """Ask the run to end: SIGTERM to its leader."""
+    """Ask the run to end: SIGTERM to the worker, or to the whole group of a command."""
 
     run: Run
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """End the run at once: SIGKILL to its process group."""
+    """End the run at once: SIGKILL to all of it."""
 
     run: Run
 
@@ -255,7 +295,7 @@ class Quit:
     code: int
 
 
-Errand = Start | StartPage | Begin | Probe | Terminate | Kill | Arm | Watch | Settle | Tell
+Errand = Start | StartPage | Launch | Begin | Probe | Terminate | Kill | Arm | Watch | Settle | Tell
 Effect = Errand | Quit
 
 
@@ -266,6 +306,7 @@ Effect = Errand | Quit
 class StackStarting:
     stack: str
     apps: tuple[str, ...]
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +318,10 @@ class Wrote:
 
 @dataclass(frozen=True, slots=True)
 class AppReady:
+    """``url`` is None for a command that does not listen. One that listens late, or elsewhere, is told again."""
+
     app: str
-    url: str
+    url: str | None
     seconds: float
     first: bool
     """Ready for the first time since the stack came up."""
@@ -305,12 +348,15 @@ class AppBroken:
 
 @dataclass(frozen=True, slots=True)
 class AppExited:
-    """A worker died unasked. ``code`` is negative for a signal; ``retry`` is the delay in seconds before the next."""
+    """A worker died unasked, or a command ended. ``code`` is negative for a signal.
+
+    ``retry`` is the delay in seconds before the next; None: there will be none.
+    """
 
     app: str
     code: int
     tail: tuple[str, ...]
-    retry: float
+    retry: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from devrun.events import (
     Healthy,
     Imported,
     Kill,
+    Listening,
     Loaded,
     Probe,
     Run,
@@ -98,6 +99,8 @@ def of_newest(snapshot: Snapshot, state: AppState, event: RunEvent) -> Change:
             return _died(state, event)
         case Expired():
             return _retry(state, event.at)
+        case Listening():  # a command's word
+            return state, ()
         case _:
             assert_never(event)
 
@@ -173,7 +176,7 @@ def _died(state: AppState, event: Exited) -> Change:
     stable = isinstance(phase, Serving) and event.at - phase.since >= STABLE_SECONDS
     deaths = 1 if stable else state.deaths + 1
     died = replace(state, deaths=deaths, last_death=ending(event.code))
-    delay = 0.0 if deaths == 1 else min(FIRST_DELAY * 2 ** min(deaths - 2, 16), LONGEST_DELAY)
+    delay = pause_after(deaths)
     told = Tell(AppExited(state.name, event.code, event.tail, delay))
     if not delay:
         started, effects = start(died, Cycle("death", event.at))
@@ -183,6 +186,11 @@ def _died(state: AppState, event: Exited) -> Change:
     backoff = Backoff(run, None, failure, event.at, event.at + delay)
     effects = (told, Tell(AppBroken(state.name, failure)), StartPage(run, failure), Arm(run, Alarm.RETRY, delay))
     return replace(died, phase=backoff, generation=run.generation), effects
+
+
+def pause_after(deaths: int) -> float:
+    """Return how many seconds to wait after that many deaths in a row; none after the first."""
+    return 0.0 if deaths == 1 else min(FIRST_DELAY * 2 ** min(deaths - 2, 16), LONGEST_DELAY)
 
 
 def _retry(state: AppState, at: float) -> Change:
@@ -202,6 +210,20 @@ def reload(state: AppState, rules: AppRules, cycle: Cycle) -> Change:
     if isinstance(phase, UNFINISHED) and phase.cycle.cause == "reload":
         return fresh, effects  # the reload that is under way goes on with the newer files
     return fresh, (Tell(AppReloading(state.name, cycle.paths)), *effects)
+
+
+def rebuild(state: AppState, rules: AppRules, cycle: Cycle) -> Change:
+    """Start anew as another config says; of an app that does not run, the page that says so."""
+    match state.phase:
+        case Blocked():
+            left, retired = retire(state, rules.grace)
+            return replace(left, phase=Waiting(rules.depends_on)), retired
+        case Halted():
+            left, retired = retire(state, rules.grace)
+            halted, page = _stay_down(left)
+            return halted, (*retired, *page)
+        case _:
+            return reload(state, rules, cycle)
 
 
 def halt(state: AppState, grace: float) -> Change:
@@ -229,12 +251,11 @@ def wake(state: AppState, rules: AppRules) -> Change:
     return replace(left, phase=Waiting(rules.depends_on)), retired
 
 
-def block(state: AppState, on: tuple[str, ...], culprit: AppState) -> Change:
-    """Answer 503 for an app that cannot start: no URL hangs because of broken code, be it another app's."""
+def block(state: AppState, on: tuple[str, ...], culprit: str, why: str) -> Change:
+    """Answer 503 for an app that cannot start: no URL hangs because of broken code, be it another part's."""
     run = Run(state.name, state.generation + 1)
-    why = "stopped" if isinstance(culprit.phase, Halted) else "broken"
-    reason = f"{state.name} waits for {culprit.name}, which is {why}"
-    failure = Failure("waiting", reason, f"{reason}. It starts when {culprit.name} is ready.")
+    reason = f"{state.name} waits for {culprit}, which {why}"
+    failure = Failure("waiting", reason, f"{reason}. It starts when {culprit} is ready.")
     return replace(state, phase=Blocked(run, None, on), generation=run.generation), (StartPage(run, failure),)
 
 

@@ -33,6 +33,8 @@ class AppPlan:
     grace: float
     open: str | None
     uvicorn: Mapping[str, object] = field(default_factory=dict[str, object])
+    env_paths: tuple[Path, ...] = ()
+    """The files of ``env_file``."""
 
     @property
     def scheme(self) -> str:
@@ -55,6 +57,7 @@ class CommandPlan:
     restart: Literal["never", "on-failure", "always"]
     depends_on: tuple[str, ...]
     grace: float
+    env_paths: tuple[Path, ...] = ()
 
 
 Part = AppPlan | CommandPlan
@@ -88,6 +91,26 @@ class Endpoint:
     def _authority(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class AppRules:
+    """What the core needs to know of an app's plan."""
+
+    depends_on: tuple[str, ...]
+    health: bool
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRules:
+    """What the core needs to know of a command's plan."""
+
+    depends_on: tuple[str, ...]
+    restart: Literal["never", "on-failure", "always"]
+    grace: float
+    promised: Endpoint | None
+    """Where it is to listen; None: where it will."""
 
 
 @dataclass(frozen=True, slots=True)

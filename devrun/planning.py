@@ -144,6 +144,10 @@ def env_file_variables(plan: Plan, file: EnvFilePlan, endpoints: Mapping[str, En
     }
 
 
+def _listed(files: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (files,) if isinstance(files, str) else files
+
+
 class _Planner:
     """Looks up what a config file names, and collects what is not there."""
 
@@ -179,6 +183,7 @@ class _Planner:
             grace=app.grace,
             open=("/" if app.open else None) if isinstance(app.open, bool) else app.open,
             uvicorn=msgspec.to_builtins(app.uvicorn),
+            env_paths=tuple(cwd / file for file in _listed(app.env_file)),
         )
 
     def command(self, name: str) -> CommandPlan:
@@ -202,6 +207,7 @@ class _Planner:
             restart=command.restart,
             depends_on=command.depends_on,
             grace=command.grace,
+            env_paths=tuple(cwd / file for file in _listed(command.env_file)),
         )
 
     def env_file(self, index: int) -> EnvFilePlan:
@@ -289,7 +295,7 @@ class _Planner:
 
     def _env_file(self, key: KeyPath, files: str | tuple[str, ...], cwd: Path) -> dict[str, str]:
         values: dict[str, str] = {}
-        for file in (files,) if isinstance(files, str) else files:
+        for file in _listed(files):
             try:
                 text = self._host.disk.read(cwd / file)
             except (OSError, UnicodeDecodeError) as exc:

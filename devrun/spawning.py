@@ -132,7 +132,7 @@ def wires(terminal: tuple[int, int] | None) -> Generator[Wires]:
     """Open them; close the process's ends afterwards, and ours too unless a process was made."""
     ours, theirs = socket.socketpair()
     try:
-        output, printed = _open_output(terminal)
+        output, printed = open_output(terminal)
     except OSError:
         ours.close()
         theirs.close()
@@ -148,7 +148,7 @@ def wires(terminal: tuple[int, int] | None) -> Generator[Wires]:
             os.close(output)
 
 
-def _open_output(terminal: tuple[int, int] | None) -> tuple[int, int]:
+def open_output(terminal: tuple[int, int] | None) -> tuple[int, int]:
     """Return a pair of descriptors: what is read, and what a worker prints to.
 
     Where the lines end up on a terminal, a worker gets one too, so that it colours them as it would by itself.

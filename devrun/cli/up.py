@@ -113,7 +113,7 @@ class Browser:
 
     def tell(self, notice: Notice) -> None:
         if isinstance(notice, AppReady) and notice.first and notice.app in self._paths and self._screen is not None:
-            self._open(notice.url + self._paths[notice.app])
+            self._open(f"{notice.url}{self._paths[notice.app]}")
 
     def open(self) -> None:
         """Open the apps that the plan marks; the first one when it marks none."""

@@ -16,7 +16,7 @@ from rich.console import Group
 from rich.text import Text
 
 from devrun.outputs.rows import URGENCY, Row, age, row_of
-from devrun.outputs.status import StackStatus, part_status, word_of
+from devrun.outputs.status import StackStatus, part_status, word_of, word_of_command
 from devrun.outputs.text import one_line
 from devrun.state import Snapshot
 
@@ -28,7 +28,10 @@ _STYLES = {
     "starting": "cyan",
     "reloading": "yellow",
     "ready": "green",
+    "running": "green",
+    "done": "dim",
     "broken": "bold red",
+    "failed": "bold red",
     "restarting": "magenta",
     "stopping": "yellow",
     "stopped": "dim",
@@ -109,6 +112,11 @@ def _words(snapshot: Snapshot) -> dict[str, str]:
     """The word for each row. (Cheaper than the rows: of hundreds of apps few are shown.)"""
     return {
         **{state.name: word_of(state) for state in snapshot.apps.values()},
+        **{
+            name: word_of_command(state, snapshot.endpoints.get(name))
+            for name, state in snapshot.commands.items()
+            if name not in snapshot.apps  # it took the name of an app that is not gone yet
+        },
         **dict.fromkeys(snapshot.externals, "external"),
     }
 

@@ -415,8 +415,8 @@ def test_circles_are_shown_whole() -> None:
         app = "a:b"
         depends_on = ["web"]
     """) == [
-        "3: apps.web.depends_on: a circle: web -> api -> auth -> users -> web; expected apps that do not wait for each "
-        "other",
+        "3: apps.web.depends_on: a circle: web -> api -> auth -> users -> web; expected parts that do not wait for "
+        "each other",
         "6: apps.api.depends_on: a circle: api -> auth -> api; expected parts that do not wait for each other",
     ]
 

@@ -1,0 +1,125 @@
+"""What a running stack rests upon: its plan, its sockets, and what each part is started with.
+
+Binds and closes sockets when the plan changes; starts nothing and tells nobody.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from devrun.difference import Difference, difference, parts
+from devrun.engine import Recipe
+from devrun.events import Notice
+from devrun.launch import Order
+from devrun.plan import AppPlan, AppRules, CommandRules, Endpoint, Part, Plan
+from devrun.planning import environment, words
+from devrun.sockets import Listeners, bind, host_of
+from devrun.state import Snapshot
+
+
+class Holdings:
+    """A view of the stack, too: commands are started with the addresses that hold by then.
+
+    ``recipes`` is one and the same mapping, whatever becomes of the plan.
+    """
+
+    def __init__(self, plan: Plan, listeners: Listeners) -> None:
+        self.plan = plan
+        self.recipes: dict[str, Recipe] = {}
+        self.endpoints: Mapping[str, Endpoint] = {**listeners.endpoints, **plan.externals}
+        """Where everything is, as far as that is known beforehand."""
+        self._sockets = dict(listeners.sockets)
+        self._known: Mapping[str, Endpoint] = {}
+        self._cook()
+
+    def update(self, snapshot: Snapshot) -> None:
+        self._known = snapshot.endpoints
+
+    def tell(self, notice: Notice) -> None:
+        """Nothing that is told matters here."""
+
+    @property
+    def app_rules(self) -> dict[str, AppRules]:
+        apps = self.plan.apps
+        return {name: AppRules(app.depends_on, app.health is not None, app.grace) for name, app in apps.items()}
+
+    @property
+    def command_rules(self) -> dict[str, CommandRules]:
+        return {
+            name: CommandRules(command.depends_on, command.restart, command.grace, self.endpoints.get(name))
+            for name, command in self.plan.commands.items()
+        }
+
+    @property
+    def sticky(self) -> dict[str, int]:
+        """The ports to be remembered until next time."""
+        return {name: self.endpoints[name].port for name, part in parts(self.plan).items() if part.port == "sticky"}
+
+    def order(self, name: str) -> Order:
+        """Return how to start a command now: each of the others is where it is, the command itself where it ought."""
+        command = self.plan.commands[name]
+        own = self.endpoints.get(name)
+        there = {**self.endpoints, **self._known, **({} if own is None else {name: own})}
+        return Order(
+            words=words(self.plan, command, there),
+            cwd=command.cwd,
+            environ=environment(self.plan, command, there),
+            port=None if own is None else own.port,
+        )
+
+    def adopt(self, plan: Plan, last_ports: Mapping[str, int]) -> tuple[Difference, tuple[str, ...]]:
+        """Rest upon this plan from now on; return what that changes, and notes for a person.
+
+        Raises BindError, with everything as before, when a port cannot be had.
+        """
+        found = difference(self.plan, plan)
+        before, after = parts(self.plan), parts(plan)
+        fresh = {name: after[name] for name in after if name in found.added or name in found.moved}
+        left = {name: before[name] for name in before if name in found.removed or name in found.moved}
+        inherited = dict(self._inherited(fresh, left))
+        opened = bind({name: part for name, part in fresh.items() if name not in inherited}, last_ports)
+        heirs = {name: self._sockets[former] for name, former in inherited.items()}
+        for name in left:
+            for sock in self._sockets.pop(name, ()):
+                if not any(sock in group for group in heirs.values()):
+                    sock.close()
+        self._sockets |= {**opened.sockets, **heirs}
+        known = {**self.endpoints, **opened.endpoints, **{name: _at(fresh[name], heirs[name]) for name in heirs}}
+        places = {name: _speaking(part, known[name]) for name, part in after.items() if part.port is not None}
+        self.plan, self.endpoints = plan, {**places, **plan.externals}
+        self._cook()
+        return found, opened.notes
+
+    def close(self) -> None:
+        """Close every socket."""
+        for group in self._sockets.values():
+            for sock in group:
+                sock.close()
+
+    def _inherited(self, fresh: Mapping[str, Part], left: Mapping[str, Part]) -> Iterator[tuple[str, str]]:
+        """Yield the parts that take over the sockets of others, whose port they are to have, without a gap."""
+        for name, part in fresh.items():
+            if part.port in (None, 0, "sticky"):
+                continue
+            for former, old in left.items():
+                same = type(old) is type(part) and host_of(old) == host_of(part)
+                if same and former in self.endpoints and self.endpoints[former].port == part.port:
+                    yield name, former
+
+    def _cook(self) -> None:
+        """Make the recipes anew: whoever starts from now on is told all addresses of the plan."""
+        self.recipes.clear()
+        for name, app in self.plan.apps.items():
+            environ = environment(self.plan, app, self.endpoints)
+            self.recipes[name] = Recipe(app, self.endpoints[name], self._sockets[name], environ)
+
+
+def _at(part: Part, sockets: tuple[socket.socket, ...]) -> Endpoint:
+    host, port = sockets[0].getsockname()[:2]
+    return Endpoint(part.name, host, port)
+
+
+def _speaking(part: Part, endpoint: Endpoint) -> Endpoint:
+    return replace(endpoint, scheme=part.scheme) if isinstance(part, AppPlan) else endpoint
