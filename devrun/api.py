@@ -6,15 +6,16 @@ Must not touch arguments, the environment or the console: ``cli`` hands in what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Protocol
 
 from devrun.control.desk import Desk
 from devrun.control.server import serving
 from devrun.descriptors import raise_descriptor_limit
 from devrun.engine import Engine, Groups, Recipe, Surroundings
-from devrun.events import RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned
+from devrun.events import Event, FilesChanged, RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned
 from devrun.forker import Exits
 from devrun.forking import ForkEngine
 from devrun.forkserver import Terms
@@ -24,17 +25,19 @@ from devrun.homes import Homes
 from devrun.launch import Commands
 from devrun.lock import open_state
 from devrun.logs import Logs
+from devrun.matching import CONFIG
 from devrun.plan import Plan
 from devrun.probe import until_healthy
 from devrun.project import Project, last_ports, remember_ports
 from devrun.publishing import Publisher
+from devrun.replanning import Replanning, config_files
 from devrun.reports import EngineReport
 from devrun.sockets import bind
 from devrun.spawn import Workers
 from devrun.spawning import SpawnEngine
 from devrun.step import initial
 from devrun.supervisor import Sink, Supervisor
-from devrun.watch import Watcher
+from devrun.watch import Scope, Watcher
 
 
 class View(Sink, Protocol):
@@ -53,12 +56,17 @@ class Stack:
         view: View,
         sinks: Sequence[Sink] = (),
         terminal: tuple[int, int] | None = None,
+        read: Callable[[], Plan] | None = None,
     ) -> None:
-        """``terminal``: rows and columns of the terminal that the apps' output ends up on; None: it is no terminal."""
+        """``terminal``: rows and columns of the terminal that the apps' output ends up on; None: it is no terminal.
+
+        ``read`` reads the plan anew when its files have changed; None: what is saved does not count until next time.
+        """
         self.plan = plan
         self._project = project
         self._view = view
         self._terminal = terminal
+        self._read = read
         self._loop = asyncio.get_running_loop()
         self._engine: Engine | None = None
         self._desk = Desk(str(project.folder), self.engines)
@@ -95,7 +103,7 @@ class Stack:
             try:
                 async with serving(self._project.state_dir, self._desk.answer, self._warn):
                     self._publish(publisher, holdings)
-                    code = await self._supervise(holdings, nofile)
+                    code = await self._supervise(holdings, publisher, nofile)
             finally:
                 publisher.close()
         self._supervisor.tell(StackDown())
@@ -109,16 +117,17 @@ class Stack:
         if holdings.sticky:
             remember_ports(self._project, holdings.sticky)
 
-    async def _supervise(self, holdings: Holdings, nofile: tuple[int, int]) -> int:
+    async def _supervise(self, holdings: Holdings, publisher: Publisher, nofile: tuple[int, int]) -> int:
         plan, post = self.plan, self._supervisor.post
-        watcher = Watcher(
-            plan.apps.values(),
-            plan.folder,
-            emit=post,
-            clock=self._loop.time,
-            warn=self._warn,
-            own=[self._project.state_dir, *(file.path for file in plan.env_files)],
-        )
+
+        def emit(event: Event) -> None:
+            if isinstance(event, FilesChanged) and event.app == CONFIG:
+                assert replanning is not None
+                replanning.saved(event)
+            else:
+                post(event)
+
+        watcher = Watcher(self._scope(plan), plan.folder, emit=emit, clock=self._loop.time, warn=self._warn)
 
         def healthy(name: str) -> asyncio.Future[None]:
             def warn(message: str) -> None:
@@ -135,6 +144,8 @@ class Stack:
             self._desk.guard = guard
             spawner = Workers(holdings.recipes, engine, post, logs, guard, surroundings)
             launcher = Commands(holdings.order, post, logs, guard, self._terminal)
+            following = _Following(engine, watcher, publisher, self._scope)
+            replanning = self._replanning(holdings, following)
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))
             snapshot = initial(
@@ -144,7 +155,21 @@ class Stack:
                 return await self._supervisor.run(snapshot, spawner, watcher, healthy, launcher)
             finally:
                 watching.cancel()
+                if replanning is not None:
+                    await replanning.close()
                 await asyncio.gather(spawner.close(), launcher.close(), asyncio.wait([watching]))
+
+    def _scope(self, plan: Plan) -> Scope:
+        own = [self._project.state_dir, *(file.path for file in plan.env_files)]
+        return Scope(plan.apps.values(), own, config_files(self._project, plan) if self._read is not None else ())
+
+    def _replanning(self, holdings: Holdings, following: _Following) -> Replanning | None:
+        if self._read is None:
+            return None
+        supervisor = self._supervisor
+        made = Replanning(self._read, holdings, self._project, following, supervisor.post, supervisor.tell)
+        supervisor.show(made)
+        return made
 
     def _warn(self, message: str) -> None:
         self._supervisor.tell(Warned(message))
@@ -173,3 +198,20 @@ class Stack:
             self._supervisor.tell(Warned(message, app))
 
         return ForkEngine(spawning, homes, surroundings, groups, plan.checkpoints, tell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """What follows another plan besides the core."""
+
+    engine: Engine
+    watcher: Watcher
+    publisher: Publisher
+    scope: Callable[[Plan], Scope]
+
+    def adopt(self, plan: Plan, recipes: frozenset[str]) -> None:
+        self.engine.adopt(recipes)
+        self.watcher.reconfigure(self.scope(plan))
+
+    def publish(self, plan: Plan) -> None:
+        self.publisher.replan(plan)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from devrun.difference import Difference, difference, parts
 from devrun.engine import Recipe
@@ -17,6 +17,15 @@ from devrun.plan import AppPlan, AppRules, CommandRules, Endpoint, Part, Plan
 from devrun.planning import environment, words
 from devrun.sockets import Listeners, bind, host_of
 from devrun.state import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What another plan has changed. ``recipes``: the apps with another one; ``notes`` are for a person."""
+
+    found: Difference
+    recipes: frozenset[str]
+    notes: tuple[str, ...]
 
 
 class Holdings:
@@ -69,8 +78,8 @@ class Holdings:
             port=None if own is None else own.port,
         )
 
-    def adopt(self, plan: Plan, last_ports: Mapping[str, int]) -> tuple[Difference, tuple[str, ...]]:
-        """Rest upon this plan from now on; return what that changes, and notes for a person.
+    def adopt(self, plan: Plan, last_ports: Mapping[str, int]) -> Adopted:
+        """Rest upon this plan from now on.
 
         Raises BindError, with everything as before, when a port cannot be had.
         """
@@ -89,8 +98,11 @@ class Holdings:
         known = {**self.endpoints, **opened.endpoints, **{name: _at(fresh[name], heirs[name]) for name in heirs}}
         places = {name: _speaking(part, known[name]) for name, part in after.items() if part.port is not None}
         self.plan, self.endpoints = plan, {**places, **plan.externals}
+        cooked = dict(self.recipes)
         self._cook()
-        return found, opened.notes
+        names = cooked.keys() | self.recipes.keys()
+        other = frozenset(name for name in names if cooked.get(name) != self.recipes.get(name))
+        return Adopted(found, other, opened.notes)
 
     def close(self) -> None:
         """Close every socket."""

@@ -14,7 +14,7 @@ import socket
 import sys
 import termios
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from devrun.reports import AppReport, EngineReport
 class SpawnEngine:
     """Runs every worker as a fresh interpreter in a session and process group of its own."""
 
-    def __init__(self, apps: Iterable[str], surroundings: Surroundings) -> None:
-        self._apps = tuple(apps)
+    def __init__(self, apps: Collection[str], surroundings: Surroundings) -> None:
+        self._apps = apps
         self._surroundings = surroundings
         self._making = asyncio.Lock()
 
@@ -48,6 +48,9 @@ class SpawnEngine:
 
     def ended(self, run: Run, code: int) -> bool:
         return False
+
+    def adopt(self, names: Collection[str]) -> None:
+        return
 
     def report(self) -> EngineReport:
         return EngineReport({name: AppReport("spawn") for name in self._apps})

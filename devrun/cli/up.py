@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -45,17 +46,19 @@ def up(names: tuple[str, ...], config: Path | None, no_reload: bool, json_lines:
     if json_lines and plain:
         raise click.UsageError("--json and --plain exclude each other")
     project = find(here(), config)
-    plan = read_plan(project, Choices(names, reload=not no_reload))
+    choices = Choices(names, reload=not no_reload)
+    plan = read_plan(project, choices)
     mode: Mode = "json" if json_lines else "plain" if plain else "auto"
-    return asyncio.run(run(plan, project, mode))
+    return asyncio.run(run(plan, project, mode, None if no_reload else partial(read_plan, project, choices)))
 
 
-async def run(plan: Plan, project: Project, mode: Mode) -> int:
-    """Show the stack until it has ended; return the exit code."""
+async def run(plan: Plan, project: Project, mode: Mode, read: Callable[[], Plan] | None) -> int:
+    """Show the stack until it has ended; return the exit code. ``read`` reads the plan anew."""
     view = choose(mode, sys.stdout, os.environ)
     screen = view if isinstance(view, Interactive) else None
     browser = Browser(plan, screen)
-    stack = Stack(plan, project, view, [browser, SchemaFile(project)], None if screen is None else terminal())
+    views = [browser, SchemaFile(project)]
+    stack = Stack(plan, project, view, views, None if screen is None else terminal(), read)
     loop = asyncio.get_running_loop()
     for signum in SIGNALS:
         if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:  # nohup
