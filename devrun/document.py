@@ -31,8 +31,8 @@ class Tables:
     @property
     def parts(self) -> Mapping[str, tuple[str, Table]]:
         """What can be started, and the table that it stands in; of an app and a command of one name the app."""
-        commands = {name: ("commands", command) for name, command in self.commands.items()}
-        return {**commands, **{name: ("apps", app) for name, app in self.apps.items()}}
+        commands = {name: ("commands", command) for name, command in self.commands.items() if name not in self.apps}
+        return {**{name: ("apps", app) for name, app in self.apps.items()}, **commands}
 
 
 def tables(document: Table) -> Tables:

@@ -1,6 +1,6 @@
 """The words of the core: what can happen (``Event``), what is to be done (``Effect``), what is told (``Notice``).
 
-Data only. Time is in seconds of a monotonic clock and arrives inside the events.
+Data only (notices are in ``devrun.notices``). Time is in seconds of a monotonic clock and arrives inside the events.
 """
 
 from __future__ import annotations
@@ -9,6 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from devrun.notices import AppBroken as AppBroken
+from devrun.notices import AppExited as AppExited
+from devrun.notices import AppReady as AppReady
+from devrun.notices import AppReloading as AppReloading
+from devrun.notices import AppStopped as AppStopped
+from devrun.notices import Failure as Failure
+from devrun.notices import Notice as Notice
+from devrun.notices import StackDown as StackDown
+from devrun.notices import StackReady as StackReady
+from devrun.notices import StackStarting as StackStarting
+from devrun.notices import Warned as Warned
+from devrun.notices import Wrote as Wrote
 from devrun.plan import AppRules, CommandRules, Endpoint
 
 
@@ -18,23 +30,6 @@ class Run:
 
     app: str
     generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an app cannot be served.
-
-    ``kind``: ``import`` (the module or its attribute), ``startup`` (lifespan), ``setup`` (interpreter, uvicorn or its
-    settings), ``died`` (the process ended), ``waiting`` (for an app that is broken or stopped), ``stopped`` (somebody
-    asked). ``file`` and ``line`` point at the user's code where it is known; ``summary`` is one line without place;
-    ``text`` is the whole traceback or the last lines of output.
-    """
-
-    kind: str
-    summary: str
-    text: str
-    file: str | None = None
-    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,97 +292,3 @@ class Quit:
 
 Errand = Start | StartPage | Launch | Begin | Probe | Terminate | Kill | Arm | Watch | Settle | Tell
 Effect = Errand | Quit
-
-
-# --- notices ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class StackStarting:
-    stack: str
-    apps: tuple[str, ...]
-    commands: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Wrote:
-    """An env file was written; ``path`` relative to the project."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class AppReady:
-    """``url`` is None for a command that does not listen. One that listens late, or elsewhere, is told again."""
-
-    app: str
-    url: str | None
-    seconds: float
-    first: bool
-    """Ready for the first time since the stack came up."""
-
-
-@dataclass(frozen=True, slots=True)
-class StackReady:
-    ports: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AppReloading:
-    """``paths`` is empty when somebody asked for the restart."""
-
-    app: str
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AppBroken:
-    app: str
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class AppExited:
-    """A worker died unasked, or a command ended. ``code`` is negative for a signal.
-
-    ``retry`` is the delay in seconds before the next; None: there will be none.
-    """
-
-    app: str
-    code: int
-    tail: tuple[str, ...]
-    retry: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class AppStopped:
-    """Nothing of the app runs any more, as somebody asked."""
-
-    app: str
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """Something a person should know; nothing stops. ``app`` is None when it concerns the whole stack."""
-
-    message: str
-    app: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StackDown:
-    pass
-
-
-Notice = (
-    StackStarting
-    | Wrote
-    | AppReady
-    | StackReady
-    | AppReloading
-    | AppBroken
-    | AppExited
-    | AppStopped
-    | Warned
-    | StackDown
-)

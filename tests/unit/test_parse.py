@@ -282,6 +282,96 @@ def test_an_external_must_say_where_it_is(line: str, found: str) -> None:
     assert told.startswith(f"{at}: external.pay.{found}")
 
 
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("", ["4: run: missing; expected a command such as 'npm run dev', or a list of its words"]),
+        ("run = ''", ["5: run: ''; expected a command such as 'npm run dev', or a list of its words"]),
+        ("run = ' '", ["5: run: ' ' has no word; expected a command such as 'npm run dev'"]),
+        ("run = []", ["5: run: an empty list; expected a command such as 'npm run dev', or a list of its words"]),
+        ("run = [1]", ["5: run.0: 1; expected a string that is not empty"]),
+        ('run = "a \'b"', ['5: run: "a \'b": no closing quotation; expected words as a shell takes them']),
+        ("run = 'a'\nport = -1", ["6: port: -1; expected a whole number from 0 to 65535 or 'sticky'"]),
+        (
+            "run = 'a'\nrestart = 'onfailure'",
+            ["6: restart: 'onfailure'; expected 'always', 'never' or 'on-failure' (did you mean 'on-failure'?)"],
+        ),
+        (
+            "run = 'a'\nshell = true",
+            [
+                "6: shell: unknown key; expected a key of a command: run, cwd, env, env_file, port, restart, "
+                "depends_on, grace"
+            ],
+        ),
+        (
+            "run = 'a'\ndepends_on = ['apu']",
+            [
+                "6: depends_on.0: there is no app or command 'apu'; expected the name of an app or command "
+                "(did you mean 'api'?)"
+            ],
+        ),
+        ("run = 'a'\nport = 8000", ["6: port: 8000 is the port of 'api' already; expected a port of its own, or 0"]),
+        (
+            "run = 'a'\ndepends_on = ['web']",
+            ["6: depends_on: a circle: web -> web; expected parts that do not wait for each other"],
+        ),
+        (
+            "run = 'a ${web.port}'",
+            [
+                "5: run: where 'web' is shows only once it listens; expected a `port` in [commands.web], such as 0: "
+                "a free one"
+            ],
+        ),
+        (
+            "run = ['a', '${web.port}']\nenv.A = '${web.url}'",
+            [
+                "5: run.1: where 'web' is shows only once it listens; expected a `port` in [commands.web], such as 0: "
+                "a free one",
+                "6: env.A: where 'web' is shows only once it listens; expected a `port` in [commands.web], such as 0: "
+                "a free one",
+            ],
+        ),
+        ("run = 'a ${web.port} ${api.url}'\nport = 0\nenv.A = '${web.url}'\ndepends_on = ['api']", []),
+    ],
+)
+def test_what_a_command_may_say(lines: str, found: list[str]) -> None:
+    text = f"[apps.api]\napp = 'a:b'\nport = 8000\n[commands.web]\n{lines}"
+    expected = [f"{line[:3]}commands.web.{line[3:]}" for line in found]
+    if found:
+        assert mistakes(text) == expected
+    else:
+        assert list(parse(text, "devrun.toml")[0].commands) == ["web"]
+
+
+def test_apps_and_commands_wait_for_each_other_and_know_each_other() -> None:
+    assert mistakes("""
+        [apps.api]
+        app = "a:b"
+        depends_on = ["web"]
+        env = { W = "${worker.url}" }
+        [commands.web]
+        run = "a"
+        depends_on = ["api"]
+        [commands.worker]
+        run = "w"
+        [compounds]
+        all = ["api", "worker", "wbe"]
+        worker = ["api"]
+        [[dotenv]]
+        only = ["worker", "wbe"]
+        vars = { W = "${worker.url}" }
+    """) == [
+        "3: apps.api.depends_on: a circle: api -> web -> api; expected parts that do not wait for each other",
+        "4: apps.api.env.W: where 'worker' is shows only once it listens; expected a `port` in [commands.worker], "
+        "such as 0: a free one",
+        "11: compounds.all.2: there is no app, command or compound 'wbe'; "
+        "expected the name of an app, command or compound (did you mean 'web'?)",
+        "12: compounds.worker: a command has this name, too; expected another name",
+        "14: dotenv.0.only.1: there is no endpoint 'wbe'; expected the name of an app, command or external "
+        "(did you mean 'web'?)",
+    ]
+
+
 def test_a_name_means_one_thing() -> None:
     assert mistakes("""
         [apps.pay]

@@ -31,12 +31,19 @@ from devrun.state import (
     Beginning,
     Blocked,
     Broken,
+    CommandPhase,
+    CommandState,
     Cycle,
     Doubtful,
+    Ended,
     Holding,
     Importing,
+    Launching,
+    Off,
     Phase,
     Probing,
+    Resting,
+    Running,
     Serving,
     Snapshot,
     Stopped,
@@ -319,3 +326,43 @@ def test_an_external_has_a_row_after_the_apps() -> None:
     ]
     lines = [line.plain for line in listing(replace(SHOP, apps=told), Room(80))]
     assert lines[3] == "payments  external   https://pay.example.com/v2"
+
+
+AT_WEB = Endpoint("web", "127.0.0.1", 5173)
+WEB_RUN = Run("web", 3)
+
+
+@pytest.mark.parametrize(
+    ("phase", "at", "word", "why"),
+    [
+        (Waiting(("api",)), None, "waiting", "waits for api"),
+        (Waiting(()), None, "starting", ""),
+        (Launching(WEB_RUN, None, START), None, "starting", ""),
+        (Launching(WEB_RUN, 7, DEATH), AT_WEB, "restarting", ""),
+        (Running(WEB_RUN, 7, START, 40.0), AT_WEB, "ready", ""),
+        (Running(WEB_RUN, 7, START, 40.0), None, "running", ""),
+        (Running(WEB_RUN, 7, DEATH, 90.0), AT_WEB, "ready", "restarted after exit code 3"),
+        (Resting(WEB_RUN, 3, 99.0, 102.0), None, "restarting", "ended 2 times: exit code 3"),
+        (Ended(0, 99.0), None, "done", ""),
+        (Ended(3, 99.0), None, "failed", "exit code 3"),
+        (Ended(-9, 99.0), None, "failed", "signal SIGKILL"),
+        (Off(), None, "stopped", ""),
+        (Stopped(), None, "stopped", ""),
+    ],
+)
+def test_how_a_command_is(phase: CommandPhase, at: Endpoint | None, word: str, why: str) -> None:
+    state = CommandState("web", phase, 3, deaths=2, last_death="exit code 3")
+    snapshot = Snapshot(0, "shop", {} if at is None else {"web": at}, {}, {}, commands={"web": state})
+    (told,) = statuses(snapshot, NOW)
+    assert (told.kind, told.state, told.why) == ("command", word, why)
+    assert (told.url, told.port) == ((None, None) if at is None else (at.url, at.port))
+    assert told.pid == (phase.pid if isinstance(phase, Launching | Running) else None)
+    assert told.retry_seconds == (2.0 if isinstance(phase, Resting) else None)
+    assert read(document(replace(SHOP, apps=(told,)))).apps == (told,)
+    assert word in listing(replace(SHOP, apps=(told,)), Room(80))[2].plain
+
+
+def test_a_command_that_is_on_its_way_out() -> None:
+    for phase in (Waiting(()), Off(), Stopped()):
+        snapshot = Snapshot(0, "shop", {}, {}, {}, commands={"web": CommandState("web", phase, 1, (WEB_RUN,))})
+        assert statuses(snapshot, NOW)[0].state == "stopping"
