@@ -66,7 +66,7 @@ class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Any other process of the stack: a frontend's dev server, a queue worker (``[commands.NAME]``)."""
 
     run: Annotated[
-        Text | Annotated[tuple[Text, ...], Meta(min_length=1)],
+        Text | Annotated[tuple[str, ...], Meta(min_length=1)],
         Meta(
             description="What to run, without a shell: a text is split as a shell splits words, a list is taken as is. "
             "${NAME.url} and the like are filled in.",

@@ -170,14 +170,15 @@ def _check_runs(commands: Mapping[str, Table], report: Report) -> None:
     for name, command in commands.items():
         run = command.get("run")
         try:
-            empty = isinstance(run, str) and not shlex.split(run) and run != ""
+            empty = run != "" and not shlex.split(run) if isinstance(run, str) else (0, "") in texts(run)
         except ValueError as error:  # a quotation or an escape that does not end
             report(
                 ("commands", name, "run"), f"{shown(run)}: {str(error).lower()}", "words as a shell takes them", None
             )
             continue
         if empty:
-            report(("commands", name, "run"), f"{shown(run)} has no word", "a command such as 'npm run dev'", None)
+            what = f"{shown(run)} names no program"
+            report(("commands", name, "run"), what, "a command such as 'npm run dev'", None)
 
 
 def _check_env(found: Tables, report: Report) -> None:

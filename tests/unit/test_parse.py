@@ -287,9 +287,11 @@ def test_an_external_must_say_where_it_is(line: str, found: str) -> None:
     [
         ("", ["4: run: missing; expected a command such as 'npm run dev', or a list of its words"]),
         ("run = ''", ["5: run: ''; expected a command such as 'npm run dev', or a list of its words"]),
-        ("run = ' '", ["5: run: ' ' has no word; expected a command such as 'npm run dev'"]),
+        ("run = ' '", ["5: run: ' ' names no program; expected a command such as 'npm run dev'"]),
         ("run = []", ["5: run: an empty list; expected a command such as 'npm run dev', or a list of its words"]),
-        ("run = [1]", ["5: run.0: 1; expected a string that is not empty"]),
+        ("run = ['', 'a']", ["5: run: a list names no program; expected a command such as 'npm run dev'"]),
+        ("run = ['a', '']", []),
+        ("run = [1]", ["5: run.0: 1; expected a string"]),
         ('run = "a \'b"', ['5: run: "a \'b": no closing quotation; expected words as a shell takes them']),
         ("run = 'a'\nport = -1", ["6: port: -1; expected a whole number from 0 to 65535 or 'sticky'"]),
         (
