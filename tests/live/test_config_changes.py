@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -248,21 +247,20 @@ def test_random_edits_end_in_what_the_file_says(seed: int, project: ProjectBuild
     chance = random.Random(seed)
     config = random_config(chance)
     stack = up(project({**FILES, "devrun.toml": written(config)}))
+    wait_until(lambda: is_so(stack, config), f"not as the file says: {config}")
     for _ in range(20):
-        before = dict(config)
-        pids = {}
-        if is_so(stack, before):
-            pids = {name: pid(stack, name) for name in before}
-        for _ in range(chance.choice((1, 1, 1, 3))):
+        before = {name: (part, pid(stack, name)) for name, part in config.items()}
+        saves = chance.choice((1, 1, 1, 3))
+        for _ in range(saves):
             config = random_config(chance)
             if chance.random() < 0.2:
                 save(stack, written(config) + "[broken")
-            temporary = stack.folder / "devrun.toml.new"
-            temporary.write_text(written(config))
             if chance.random() < 0.5:
-                os.replace(temporary, stack.folder / "devrun.toml")
+                save(stack, written(config), "devrun.toml.new")
+                os.replace(stack.folder / "devrun.toml.new", stack.folder / "devrun.toml")
             else:
                 save(stack, written(config))
         wait_until(lambda now=config: is_so(stack, now), f"not as the file says: {config}")
-        del pids
+        untouched = {name for name, part in config.items() if saves == 1 and before.get(name, (None,))[0] == part}
+        assert {name: pid(stack, name) for name in untouched} == {name: before[name][1] for name in untouched}
     assert stack.stop() in (0, 130)
