@@ -30,7 +30,7 @@ from devrun.plan import Plan
 from devrun.probe import until_healthy
 from devrun.project import Project, last_ports, remember_ports
 from devrun.publishing import Publisher
-from devrun.replanning import Replanning, config_files
+from devrun.replanning import Replanning, Stamps, stamps_of
 from devrun.reports import EngineReport
 from devrun.sockets import bind
 from devrun.spawn import Workers
@@ -67,6 +67,7 @@ class Stack:
         self._view = view
         self._terminal = terminal
         self._read = read
+        self._stamps = stamps_of(project, plan)
         self._loop = asyncio.get_running_loop()
         self._engine: Engine | None = None
         self._desk = Desk(str(project.folder), self.engines)
@@ -127,7 +128,9 @@ class Stack:
             else:
                 post(event)
 
-        watcher = Watcher(self._scope(plan), plan.folder, emit=emit, clock=self._loop.time, warn=self._warn)
+        watcher = Watcher(
+            self._scope(plan, self._stamps), plan.folder, emit=emit, clock=self._loop.time, warn=self._warn
+        )
 
         def healthy(name: str) -> asyncio.Future[None]:
             def warn(message: str) -> None:
@@ -159,9 +162,9 @@ class Stack:
                     await replanning.close()
                 await asyncio.gather(spawner.close(), launcher.close(), asyncio.wait([watching]))
 
-    def _scope(self, plan: Plan) -> Scope:
+    def _scope(self, plan: Plan, stamps: Stamps) -> Scope:
         own = [self._project.state_dir, *(file.path for file in plan.env_files)]
-        return Scope(plan.apps.values(), own, config_files(self._project, plan) if self._read is not None else ())
+        return Scope(plan.apps.values(), own, {} if self._read is None else stamps)
 
     def _replanning(self, holdings: Holdings, following: _Following) -> Replanning | None:
         if self._read is None:
@@ -207,11 +210,12 @@ class _Following:
     engine: Engine
     watcher: Watcher
     publisher: Publisher
-    scope: Callable[[Plan], Scope]
+    scope: Callable[[Plan, Stamps], Scope]
 
-    def adopt(self, plan: Plan, recipes: frozenset[str]) -> None:
+    def adopt(self, plan: Plan, recipes: frozenset[str], stamps: Stamps) -> None:
         self.engine.adopt(recipes)
-        self.watcher.reconfigure(self.scope(plan))
+        self.watcher.reconfigure(self.scope(plan, stamps))
 
-    def publish(self, plan: Plan) -> None:
+    def settle(self, plan: Plan, gone: frozenset[str]) -> None:
+        self.engine.adopt(gone)
         self.publisher.replan(plan)

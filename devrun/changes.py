@@ -15,6 +15,9 @@ from devrun.folders import Identity, Tree, file_stamp, identity, stamp
 from devrun.loaded import Ledger, Stamp
 from devrun.matching import Interest, below
 
+_ABSENT = (0, 0, 0)
+"""The stamp of no file."""
+
 
 class Changes:
     """What the apps have loaded, what they watch besides, and in which state each file is known."""
@@ -42,6 +45,11 @@ class Changes:
         self._own = frozenset(form for path in own for form in (os.path.normpath(path), os.path.realpath(path)))
         for apps in self._loaders.values():
             apps.intersection_update(self._ledgers)
+
+    def know(self, files: Mapping[Path, Stamp | None]) -> None:
+        """These files were read when they had these stamps; None: there was no file."""
+        for path, found in files.items():
+            self._known[os.path.realpath(path)] = found or _ABSENT
 
     @property
     def folders(self) -> Mapping[str, Identity]:

@@ -31,7 +31,8 @@ class Adopted:
 class Holdings:
     """A view of the stack, too: commands are started with the addresses that hold by then.
 
-    ``recipes`` is one and the same mapping, whatever becomes of the plan.
+    ``recipes`` is one and the same mapping, whatever becomes of the plan. What the core has not yet heard of being
+    removed it may still start: that stays until ``settle``.
     """
 
     def __init__(self, plan: Plan, listeners: Listeners) -> None:
@@ -41,6 +42,8 @@ class Holdings:
         """Where everything is, as far as that is known beforehand."""
         self._sockets = dict(listeners.sockets)
         self._known: Mapping[str, Endpoint] = {}
+        self._commands = dict(plan.commands)
+        self._spare: list[socket.socket] = []
         self._cook()
 
     def update(self, snapshot: Snapshot) -> None:
@@ -68,7 +71,7 @@ class Holdings:
 
     def order(self, name: str) -> Order:
         """Return how to start a command now: each of the others is where it is, the command itself where it ought."""
-        command = self.plan.commands[name]
+        command = self._commands[name]
         own = self.endpoints.get(name)
         there = {**self.endpoints, **self._known, **({} if own is None else {name: own})}
         return Order(
@@ -91,24 +94,33 @@ class Holdings:
         opened = bind({name: part for name, part in fresh.items() if name not in inherited}, last_ports)
         heirs = {name: self._sockets[former] for name, former in inherited.items()}
         for name in left:
-            for sock in self._sockets.pop(name, ()):
-                if not any(sock in group for group in heirs.values()):
-                    sock.close()
+            group = self._sockets.pop(name, ())
+            self._spare += () if group in heirs.values() else group
         self._sockets |= {**opened.sockets, **heirs}
-        known = {**self.endpoints, **opened.endpoints, **{name: _at(fresh[name], heirs[name]) for name in heirs}}
+        known = {**self.endpoints, **opened.endpoints, **self._handed(inherited)}
         places = {name: _speaking(part, known[name]) for name, part in after.items() if part.port is not None}
         self.plan, self.endpoints = plan, {**places, **plan.externals}
+        self._commands |= plan.commands
         cooked = dict(self.recipes)
         self._cook()
-        names = cooked.keys() | self.recipes.keys()
-        other = frozenset(name for name in names if cooked.get(name) != self.recipes.get(name))
+        other = frozenset(name for name in plan.apps if cooked.get(name) != self.recipes[name])
         return Adopted(found, other, opened.notes)
+
+    def settle(self) -> frozenset[str]:
+        """The core knows the plan: let go of what no longer belongs to it. Return the apps that are no more."""
+        gone = frozenset(self.recipes.keys() - self.plan.apps.keys())
+        for name in gone:
+            del self.recipes[name]
+        self._commands = dict(self.plan.commands)
+        for sock in self._spare:
+            sock.close()
+        self._spare = []
+        return gone
 
     def close(self) -> None:
         """Close every socket."""
-        for group in self._sockets.values():
-            for sock in group:
-                sock.close()
+        for sock in (*self._spare, *(sock for group in self._sockets.values() for sock in group)):
+            sock.close()
 
     def _inherited(self, fresh: Mapping[str, Part], left: Mapping[str, Part]) -> Iterator[tuple[str, str]]:
         """Yield the parts that take over the sockets of others, whose port they are to have, without a gap."""
@@ -120,17 +132,14 @@ class Holdings:
                 if same and former in self.endpoints and self.endpoints[former].port == part.port:
                     yield name, former
 
+    def _handed(self, inherited: Mapping[str, str]) -> dict[str, Endpoint]:
+        return {name: replace(self.endpoints[former], name=name) for name, former in inherited.items()}
+
     def _cook(self) -> None:
         """Make the recipes anew: whoever starts from now on is told all addresses of the plan."""
-        self.recipes.clear()
         for name, app in self.plan.apps.items():
             environ = environment(self.plan, app, self.endpoints)
             self.recipes[name] = Recipe(app, self.endpoints[name], self._sockets[name], environ)
-
-
-def _at(part: Part, sockets: tuple[socket.socket, ...]) -> Endpoint:
-    host, port = sockets[0].getsockname()[:2]
-    return Endpoint(part.name, host, port)
 
 
 def _speaking(part: Part, endpoint: Endpoint) -> Endpoint:

@@ -121,10 +121,11 @@ class Commands:
     async def _live_through(self, run: Run, live: _Live) -> None:
         code = -signal.SIGTERM  # of a run that is to end before it has a process
         if not live.ended:
+            order = self._order(run.app)
             try:
-                code = await self._run(run, live, self._order(run.app))
+                code = await self._run(run, live, order)
             except (OSError, ValueError) as exc:  # ValueError: what no process can be given, as a NUL in a variable
-                self._logs.feed(run, [_reason(self._order(run.app), exc)])
+                self._logs.feed(run, [_reason(order, exc)])
                 code = EXEC_FAILED
         del self._live[run]
         self._emit(Exited(run, code, self._logs.tail(run, TAIL_LINES), self._clock()))

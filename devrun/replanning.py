@@ -7,7 +7,7 @@ config that is wrong is told, and everything stays as it was.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from devrun.errors import ConfigError, DevrunError
 from devrun.events import FilesChanged, Notice, Reconfigured, Warned
 from devrun.folders import file_stamp
 from devrun.holdings import Holdings
+from devrun.loaded import Stamp
 from devrun.plan import Plan
 from devrun.project import Project, last_ports, remember_ports
 from devrun.state import Snapshot
@@ -27,12 +28,16 @@ QUIET_SECONDS = 0.05
 MOST_SECONDS = 2.0
 
 
+Stamps = Mapping[Path, Stamp | None]
+"""How files were when they were read; None: there was none."""
+
+
 class Follower(Protocol):
     """What must know of another plan before the core does, and what may only know of it afterwards."""
 
-    def adopt(self, plan: Plan, recipes: frozenset[str]) -> None: ...
+    def adopt(self, plan: Plan, recipes: frozenset[str], stamps: Stamps) -> None: ...
 
-    def publish(self, plan: Plan) -> None: ...
+    def settle(self, plan: Plan, gone: frozenset[str]) -> None: ...
 
 
 class Replanning:
@@ -70,7 +75,8 @@ class Replanning:
     def update(self, snapshot: Snapshot) -> None:
         if self._posted is not None and snapshot.rules is self._posted.apps:
             self._posted = None
-            self._follower.publish(self._holdings.plan)
+            gone = self._holdings.settle()
+            self._follower.settle(self._holdings.plan, gone)
 
     def tell(self, notice: Notice) -> None:
         """Nothing that is told changes the config."""
@@ -82,37 +88,37 @@ class Replanning:
 
     async def _follow(self) -> None:
         while self._paths:
-            await self._settle()
+            stamps = await self._settle()
             paths, self._paths = tuple(sorted(self._paths)), set()
             try:
                 plan = await asyncio.to_thread(self._read)
-                self._adopt(replace(plan, stack=self._holdings.plan.stack), paths)
+                self._adopt(replace(plan, stack=self._holdings.plan.stack), paths, stamps)
             except ConfigError as error:
                 for mistake in error.mistakes:
                     self._warn(str(mistake))
             except DevrunError as error:
                 self._warn(error.message)
 
-    async def _settle(self) -> None:
+    async def _settle(self) -> Stamps:
+        """Wait for the end of a save; return the stamps of what was saved."""
         until = self._loop.time() + MOST_SECONDS
-        seen = self._stamps()
+        seen = stamps_of(self._project, self._holdings.plan)
         while self._loop.time() < until:
             await asyncio.sleep(QUIET_SECONDS)
-            before, seen = seen, self._stamps()
+            before, seen = seen, stamps_of(self._project, self._holdings.plan)
             if before == seen:
-                return
+                break
+        return seen
 
-    def _stamps(self) -> list[object]:
-        return [file_stamp(str(path)) for path in config_files(self._project, self._holdings.plan)]
-
-    def _adopt(self, plan: Plan, paths: tuple[str, ...]) -> None:
+    def _adopt(self, plan: Plan, paths: tuple[str, ...], stamps: Stamps) -> None:
         """Rest upon another plan. Raises BindError, with everything as before."""
         adopted = self._holdings.adopt(plan, last_ports(self._project))
         for note in adopted.notes:
             self._warn(note)
         for key in adopted.found.later:
             self._warn(f"{self._project.config.name}: another {key} counts when the stack is started anew")
-        self._follower.adopt(plan, adopted.recipes)
+        known = {path: stamps.get(path, found) for path, found in stamps_of(self._project, plan).items()}
+        self._follower.adopt(plan, adopted.recipes, known)
         self._posted = Reconfigured(
             apps=self._holdings.app_rules,
             commands=self._holdings.command_rules,
@@ -131,7 +137,7 @@ class Replanning:
         self._tell(Warned(message))
 
 
-def config_files(project: Project, plan: Plan) -> Sequence[Path]:
-    """Return the files whose save makes another plan."""
+def stamps_of(project: Project, plan: Plan) -> Stamps:
+    """Return how the files are now whose save makes another plan."""
     files = (file for part in parts(plan).values() for file in part.env_paths)
-    return tuple(dict.fromkeys((project.config, *files)))
+    return {file: file_stamp(str(file)) for file in (project.config, *files)}

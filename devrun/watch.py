@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from watchfiles import Change
 
 from devrun.changes import Changes
 from devrun.events import Event, FilesChanged, LoadedFile, Run
 from devrun.folders import MOST_FOLDERS, Identity, walk
+from devrun.loaded import Stamp
 from devrun.matching import CONFIG, Root, interest, interest_in, is_pruned
 from devrun.notify import Opener, first_cause, is_exhausted, open_best
 from devrun.plan import AppPlan
@@ -78,12 +80,13 @@ class _Pace:
 class Scope:
     """What is watched: the apps, and ``files`` that concern the whole stack (told as those of the app ``CONFIG``).
 
-    ``own`` are files and folders that devrun itself writes: they never concern an app.
+    Of each of these the stamp is given that it had when it was read: what was saved since is told. ``own`` are files
+    and folders that devrun itself writes: they never concern an app.
     """
 
     apps: Iterable[AppPlan]
     own: Iterable[Path] = ()
-    files: Iterable[Path] = ()
+    files: Mapping[Path, Stamp | None] = MappingProxyType({})
 
 
 class Watcher:
@@ -103,6 +106,7 @@ class Watcher:
         self._folder = os.path.normpath(project)
         self._care(scope)
         self._changes = Changes(self._interests, project, scope.own)
+        self._changes.know(scope.files)
         self._emit = emit
         self._clock = clock
         self._warn = warn
@@ -125,6 +129,7 @@ class Watcher:
         """Watch for these from now on."""
         self._care(scope)
         self._changes.reconfigure(self._interests, scope.own)
+        self._changes.know(scope.files)
         self._walk_due = self._walk_first = True
         self._wake.set()
 

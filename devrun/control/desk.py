@@ -21,7 +21,7 @@ from devrun.outputs.status import (
     statuses,
 )
 from devrun.reports import EngineReport
-from devrun.state import Snapshot
+from devrun.state import Launching, Running, Snapshot
 
 PATIENCE = 10.0
 """Seconds that an asker waits for the first snapshot of a stack that is only just starting."""
@@ -91,6 +91,9 @@ class Desk:
             pid = pid_of(state.phase)
             if pid is not None:
                 known[pid] = "workers"
+        for command in self._snapshot.commands.values():
+            if isinstance(command.phase, Launching | Running) and command.phase.pid is not None:
+                known[command.phase.pid] = "commands"
         if self.guard is not None:
             known[self.guard.pid] = "guard"
         return known

@@ -43,7 +43,16 @@ from devrun.state import (
 
 VERSION = 1
 
-MEMORY_KINDS = ("launcher", "guard", "fork servers", "checkpoints", "workers", "children of workers", "others")
+MEMORY_KINDS = (
+    "launcher",
+    "guard",
+    "fork servers",
+    "checkpoints",
+    "workers",
+    "children of workers",
+    "commands",
+    "others",
+)
 
 _REMEMBERED = 60.0
 """Seconds for which it is still said why the worker before died."""
