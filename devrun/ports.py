@@ -17,9 +17,9 @@ from devrun.tree import Place, members, places
 FIRST_PAUSE = 0.05
 PAUSE_GROWTH = 1.2
 LONGEST_PAUSE = 0.5
-CALM_PAUSE = 2.0
+CALM_PAUSE = 3.0
 """Seconds between two looks once it listens. A dev server may move at any time."""
-IMPATIENT_SECONDS = 30.0
+IMPATIENT_SECONDS = 20.0
 """What does not listen by now is hardly going to: it is looked at as calmly as what does."""
 LEAST_PAUSE = 0.05
 

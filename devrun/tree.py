@@ -1,15 +1,16 @@
 """A command's processes and where they listen: read off the system's tables.
 
-Takes its time: to be called in a thread. On Linux the process table is read from /proc, which is quick; elsewhere
-through psutil, which also reads the sockets. Decides nothing.
+Takes its time: to be called in a thread. On Linux read from /proc, which is quick enough to be done again and again;
+elsewhere asked of psutil. Decides nothing.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -47,15 +48,7 @@ def members(leader: int, known: Iterable[int] = ()) -> set[int]:
 
 def places(pids: Iterable[int]) -> frozenset[Place]:
     """Return where these processes listen (TCP)."""
-    import psutil  # heavy: only a stack with commands needs it
-
-    found: set[Place] = set()
-    for pid in pids:
-        with suppress(psutil.Error, OSError):  # gone meanwhile, or another user's
-            for one in psutil.Process(pid).net_connections(kind="tcp"):
-                if one.status == psutil.CONN_LISTEN and one.laddr:
-                    found.add(Place(one.laddr.port, one.laddr.ip))
-    return frozenset(found)
+    return _read_sockets(pids) if sys.platform == "linux" else _ask_sockets(pids)
 
 
 def signal_all(pids: Iterable[int], signum: signal.Signals) -> None:
@@ -94,3 +87,50 @@ def _ask_psutil() -> Mapping[int, _Entry]:
             if process.status() != psutil.STATUS_ZOMBIE:
                 table[process.pid] = _Entry(process.ppid(), os.getpgid(process.pid))
     return table
+
+
+def _read_sockets(pids: Iterable[int]) -> frozenset[Place]:
+    """The kernel's table holds those that listen first: the connections, thousands at times, need not be read."""
+    inodes = {inode for pid in pids for inode in _inodes(pid)}
+    found: set[Place] = set()
+    for name in ("tcp", "tcp6") if inodes else ():
+        with suppress(OSError), open(f"/proc/net/{name}", "rb") as file:  # there may be no IPv6
+            file.readline()
+            for fields in map(bytes.split, file):
+                if fields[3] != b"0A":  # TCP_LISTEN (include/net/tcp_states.h)
+                    break
+                if fields[9] in inodes:
+                    found.add(_place(fields[1].decode()))
+    return frozenset(found)
+
+
+def _inodes(pid: int) -> Iterator[bytes]:
+    try:
+        descriptors = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return  # gone meanwhile, or another user's
+    for descriptor in descriptors:
+        with suppress(OSError):
+            target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+            if target.startswith("socket:["):
+                yield target[len("socket:[") : -1].encode()
+
+
+def _place(field: str) -> Place:
+    """Read ``0100007F:1F90``: an address in words of the machine's byte order, and a port."""
+    address, port = field.split(":")
+    words = (int(address[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(address), 8))
+    family = socket.AF_INET if len(address) == 8 else socket.AF_INET6
+    return Place(int(port, 16), socket.inet_ntop(family, b"".join(words)))
+
+
+def _ask_sockets(pids: Iterable[int]) -> frozenset[Place]:
+    import psutil
+
+    found: set[Place] = set()
+    for pid in pids:
+        with suppress(psutil.Error, OSError):  # gone meanwhile, or another user's
+            for one in psutil.Process(pid).net_connections(kind="tcp"):
+                if one.status == psutil.CONN_LISTEN and one.laddr:
+                    found.add(Place(one.laddr.port, one.laddr.ip))
+    return frozenset(found)

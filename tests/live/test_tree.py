@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import psutil
 import pytest
 
 from devrun import tree
-from devrun.tree import Place, members, places, signal_all
+from devrun.tree import Place, members, signal_all
 from tests.driver import wait_until
 
 # A child in the group, a grandchild in a session of its own, and one whose parent is gone.
@@ -55,7 +55,18 @@ def test_the_members_of_a_tree(table: str, leader: int, monkeypatch: pytest.Monk
     signal_all(found, signal.SIGKILL)
 
 
-def test_where_processes_listen() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("::", 0), family=socket.AF_INET6) as two:
-        expected = {Place(one.getsockname()[1], "127.0.0.1"), Place(two.getsockname()[1], "::")}
-        assert expected <= places([os.getpid(), 2**22 + 1])
+@pytest.mark.parametrize("sockets", [tree._read_sockets, tree._ask_sockets])
+def test_where_processes_listen(sockets: Callable[[Iterable[int]], frozenset[Place]]) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("::", 0), family=socket.AF_INET6) as two,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as three,
+        socket.create_connection(one.getsockname()) as client,
+    ):
+        places = {Place(one.getsockname()[1], "127.0.0.1"), Place(two.getsockname()[1], "::")}
+        places.add(Place(three.getsockname()[1], "::1"))
+        found = sockets([os.getpid(), 2**22 + 1])
+        assert places <= found
+        assert client.getsockname()[1] not in {place.port for place in found}
+    assert not places & sockets([os.getpid()])
+    assert sockets([]) == frozenset()
