@@ -294,6 +294,18 @@ def test_the_whole_tree_ends_with_the_stack(how: signal.Signals, project: Projec
     assert stack.left_over() == []
 
 
+def test_the_whole_tree_ends_while_the_stack_is_up(project: ProjectBuilder, up: StackStarter) -> None:
+    """No guard helps here, for the launcher lives: who has a session of its own is known by its parent."""
+    config = f"[commands.tree]\nrun = {toml([PYTHON, 'tree.py'])}\ngrace = 0.3"
+    stack = up(project(files(config, **{"tree.py": TREE})))
+    pids = [int(stack.wait_line(r"^\[tree\] up .* (\d+)$")[1]) for _ in range(3)]
+    (stack.folder / "devrun.toml").write_text(API)
+    stack.wait_line(r"^\[devrun\] stopped tree$")
+    left = stack.pids() & set(pids)
+    assert not left
+    assert stack.get("api").status_code == 200
+
+
 @pytest.mark.node
 def test_npm_its_shell_and_node_end_together(project: ProjectBuilder, up: StackStarter) -> None:
     need_node()
