@@ -195,7 +195,7 @@ class Commands:
             pause = min(pause * 2, LONGEST_LOOK)
 
     def _print(self, run: Run, watch: PortWatch, lines: list[str]) -> None:
-        watch.nudge()
+        watch.hear(lines)
         self._logs.feed(run, lines)
 
     def _moved(self, run: Run, endpoint: Endpoint) -> None:

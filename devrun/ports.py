@@ -7,8 +7,12 @@ client can connect to, IPv4 first. Starts and ends nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
+from devrun.outputs.text import log_text
 from devrun.plan import Endpoint
 from devrun.probe import answers, speaks_http
 from devrun.tree import Place, members, places
@@ -19,12 +23,12 @@ PAUSE_GROWTH = 1.2
 LONGEST_PAUSE = 0.5
 CALM_PAUSE = 3.0
 """Seconds between two looks once it listens. A dev server may move at any time."""
-IMPATIENT_SECONDS = 20.0
+IMPATIENT_SECONDS = 10.0
 """What does not listen by now is hardly going to: it is looked at as calmly as what does."""
-LEAST_PAUSE = 0.05
 
 _WILDCARDS = {"0.0.0.0": ("127.0.0.1",), "::": ("127.0.0.1", "::1")}
 _MAPPED = "::ffff:"
+_SECURE = re.compile(r"https://(?:\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})\b")
 
 
 async def choose(name: str, found: Collection[Place], asked: int | None) -> Endpoint | None:
@@ -50,7 +54,7 @@ def _connectable(address: str) -> tuple[str, ...]:
 
 
 class PortWatch:
-    """Follows where one command listens; ``moved`` hears of it. ``nudge``: look now, something has happened."""
+    """Follows where one command listens; ``moved`` hears of it. ``hear`` takes what the command prints."""
 
     def __init__(self, name: str, leader: int, asked: int | None, moved: Callable[[Endpoint], None]) -> None:
         self._name = name
@@ -58,44 +62,47 @@ class PortWatch:
         self._asked = asked
         self._moved = moved
         self._wake = asyncio.Event()
+        self._calm = False
+        self._secure: set[int] = set()
+        self._known_secure: frozenset[int] = frozenset()
         self.tree: set[int] = set()
         """The command's processes at the newest look."""
 
-    def nudge(self) -> None:
-        self._wake.set()
+    def hear(self, lines: Sequence[str]) -> None:
+        """Look now: what a command prints when it starts is often where it listens, and whether with TLS."""
+        for line in lines:
+            if "https://" in line:
+                self._secure.update(int(port) for port in _SECURE.findall(log_text(line, colour=False)))
+        if not self._calm or self._secure - self._known_secure:
+            self._wake.set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
         loop = asyncio.get_running_loop()
         impatient_at = loop.time() + IMPATIENT_SECONDS
-        told: Endpoint | None = None
-        known: frozenset[Place] = frozenset()
-        pause = FIRST_PAUSE
+        told, known, pause = None, None, FIRST_PAUSE
         while True:
+            self._wake.clear()
+            self._known_secure = frozenset(self._secure)
             found = await asyncio.to_thread(self._look)
-            if found and (found != known or told is None):
+            if found and (told is None or (found, self._known_secure) != known):
                 endpoint = await choose(self._name, found, self._asked)
-                known = found
+                known = found, self._known_secure
+                if endpoint is not None and endpoint.port in self._known_secure:
+                    endpoint = replace(endpoint, scheme="https")
                 if endpoint is not None and endpoint != told:
                     told = endpoint
                     self._moved(endpoint)
-            calm = told is not None or loop.time() > impatient_at
-            pause = CALM_PAUSE if calm else min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
-            await self._rest(pause, nudges=not calm)
+            self._calm = told is not None or loop.time() > impatient_at
+            pause = CALM_PAUSE if self._calm else min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
+            await self._rest(pause)
 
     def _look(self) -> frozenset[Place]:
         self.tree = members(self._leader)
         return places(self.tree)
 
-    async def _rest(self, pause: float, *, nudges: bool) -> None:
-        """What a server that listens prints is its log, and no reason to look."""
-        if not nudges:
-            await asyncio.sleep(pause)
-            return
-        self._wake.clear()
-        await asyncio.sleep(LEAST_PAUSE)
-        try:
+    async def _rest(self, pause: float) -> None:
+        await asyncio.sleep(min(pause, LONGEST_PAUSE) / 4)  # some print without end
+        with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._wake.wait()
-        except TimeoutError:
-            return

@@ -146,6 +146,20 @@ def test_of_several_ports_the_lowest_that_speaks_http_is_meant(project: ProjectB
     stack.wait_line(rf"^\[devrun\] ready web http://127.0.0.1:{port} in")
 
 
+def test_what_a_server_prints_tells_that_it_speaks_tls(project: ProjectBuilder, up: StackStarter) -> None:
+    """As Vite prints it, with the port in bold."""
+    secure = """
+        import socket
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            print(f"  Local:   https://localhost:\\x1b[1m{server.getsockname()[1]}\\x1b[22m/", flush=True)
+            while True:
+                server.accept()
+    """
+    stack = up(project(files(f"[commands.web]\nrun = {toml([PYTHON, 'secure.py'])}", **{"secure.py": secure})))
+    port = stack.wait_line(r"https://localhost:(\d+)/")[1]
+    stack.wait_line(rf"^\[devrun\] ready web https://127.0.0.1:{port} in", since=0)
+
+
 def test_a_pinned_port_that_is_taken_is_told_with_its_owner(project: ProjectBuilder, up: StackStarter) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
