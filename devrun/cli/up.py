@@ -57,8 +57,8 @@ async def run(plan: Plan, project: Project, mode: Mode, read: Callable[[], Plan]
     view = choose(mode, sys.stdout, os.environ)
     screen = view if isinstance(view, Interactive) else None
     browser = Browser(plan, screen)
-    views = [browser, SchemaFile(project)]
-    stack = Stack(plan, project, view, views, None if screen is None else terminal(), read)
+    size = None if screen is None else terminal()
+    stack = Stack(plan, project, view, [browser, SchemaFile(project)], size, read)
     loop = asyncio.get_running_loop()
     for signum in SIGNALS:
         if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:  # nohup
