@@ -228,7 +228,8 @@ class _Planner:
 
     def _check_values(self, index: int, file: EnvFile, readers: Consumers) -> None:
         """Whatever the ports will be: the addresses of one port stand in for those of another."""
-        endpoints = {name: Endpoint(name, "127.0.0.1", 65535) for name in self._config.apps}
+        endpoints = {name: Endpoint(name, "127.0.0.1", 65535) for name in self._endpoints}
+        endpoints |= {name: endpoint_of(name, external.url) for name, external in self._config.external.items()}
         for variable, text in file.vars.items():
             if any(variables.problems(text, endpoints, self._host.environ)):
                 continue  # it is a mistake already
@@ -242,10 +243,11 @@ class _Planner:
                 )
 
     def _check_names(self, index: int, file: EnvFile, readers: Consumers) -> None:
-        for app in self._config.apps if file.only is None else file.only:
-            for name in injected({app: Endpoint(app, "127.0.0.1", 65535)}):
+        for part in self._endpoints if file.only is None else file.only:
+            table = "apps" if part in self._config.apps else "commands" if part in self._config.commands else "external"
+            for name in injected({part: Endpoint(part, "127.0.0.1", 65535)}):
                 for fate in naming.warnings(file.prefix + name, readers):
-                    self._warning(("apps", app), f"{file.prefix}{name} in {file.path} {fate}")
+                    self._warning((table, part), f"{file.prefix}{name} in {file.path} {fate}")
         for name in file.vars:
             for fate in naming.warnings(name, readers):
                 self._warning(("dotenv", index, "vars", name), fate)

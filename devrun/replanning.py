@@ -112,8 +112,9 @@ class Replanning:
 
     def _adopt(self, plan: Plan, paths: tuple[str, ...], stamps: Stamps) -> None:
         """Rest upon another plan. Raises BindError, with everything as before."""
+        before = self._holdings.plan
         adopted = self._holdings.adopt(plan, last_ports(self._project))
-        for note in adopted.notes:
+        for note in (*(warning for warning in plan.warnings if warning not in before.warnings), *adopted.notes):
             self._warn(note)
         for key in adopted.found.later:
             self._warn(f"{self._project.config.name}: another {key} counts when the stack is started anew")
