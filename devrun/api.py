@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 from devrun.control.desk import Desk
@@ -16,30 +17,32 @@ from devrun.control.inspecting import Inspector
 from devrun.control.server import serving
 from devrun.descriptors import raise_descriptor_limit
 from devrun.engine import Engine, Groups, Recipe, Surroundings
-from devrun.events import Event, RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned
+from devrun.events import Event, FilesChanged, RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned
 from devrun.forker import Exits
 from devrun.forking import ForkEngine
 from devrun.forkserver import Terms
 from devrun.guarding import guarded
 from devrun.history import History
+from devrun.holdings import Holdings
 from devrun.homes import Homes
+from devrun.launch import Commands
 from devrun.lock import open_state
 from devrun.logfiles import LogFiles
 from devrun.logs import Logs
+from devrun.matching import CONFIG
 from devrun.plan import Plan
-from devrun.planning import environment
 from devrun.probe import until_healthy
 from devrun.project import Project, last_ports, remember_ports
 from devrun.publishing import Publisher
 from devrun.registry import registered
+from devrun.replanning import Replanning, Stamps, stamps_of
 from devrun.reports import EngineReport
-from devrun.sockets import Listeners, bind
+from devrun.sockets import bind
 from devrun.spawn import Workers
 from devrun.spawning import SpawnEngine
-from devrun.state import AppRules
 from devrun.step import initial
 from devrun.supervisor import Sink, Supervisor
-from devrun.watch import Watcher
+from devrun.watch import Scope, Watcher
 
 
 class View(Sink, Protocol):
@@ -58,11 +61,17 @@ class Stack:
         view: View,
         sinks: Sequence[Sink] = (),
         terminal: tuple[int, int] | None = None,
+        read: Callable[[], Plan] | None = None,
     ) -> None:
-        """``terminal``: rows and columns of the terminal that the apps' output ends up on; None: it is no terminal."""
+        """``terminal``: rows and columns of the terminal that the apps' output ends up on; None: it is no terminal.
+
+        ``read`` reads the plan anew when its files have changed; None: what is saved does not count until next time.
+        """
         self.plan = plan
         self._project = project
         self._terminal = terminal
+        self._read = read
+        self._stamps = stamps_of(project, plan)
         self._loop = asyncio.get_running_loop()
         self._engine: Engine | None = None
         history = History(time.time)
@@ -100,69 +109,89 @@ class Stack:
         return code
 
     async def _run(self) -> int:
-        nofile = raise_descriptor_limit(len(self.plan.apps))
+        plan = self.plan
+        nofile = raise_descriptor_limit(len(plan.apps) + len(plan.commands))
         with (
             open_state(self._project) as state,
-            bind(self.plan.apps, last_ports(self._project)) as listeners,
+            bind({**plan.apps, **plan.commands}, last_ports(self._project)) as listeners,
+            closing(Holdings(plan, listeners)) as holdings,
         ):
-            self._supervisor.tell(StackStarting(self.plan.name, tuple(self.plan.apps)))
-            for note in (*self.plan.warnings, *listeners.notes):
+            self._supervisor.tell(StackStarting(plan.name, tuple(plan.apps), tuple(plan.commands)))
+            for note in (*plan.warnings, *listeners.notes):
                 self._supervisor.tell(Warned(note))
-            publisher = Publisher(self.plan, state, self._supervisor.tell)
+            publisher = Publisher(plan, state, self._supervisor.tell)
             try:
                 async with serving(self._project.state_dir, self._desk.answer, self._warn):
-                    self._publish(publisher, listeners)
-                    with registered(self._project.state_dir, self.plan.environ):
-                        code = await self._supervise(listeners, nofile)
+                    self._publish(publisher, holdings)
+                    with registered(self._project.state_dir, plan.environ):
+                        code = await self._supervise(holdings, publisher, nofile)
             finally:
                 publisher.close()
         return code
 
-    def _publish(self, publisher: Publisher, listeners: Listeners) -> None:
+    def _publish(self, publisher: Publisher, holdings: Holdings) -> None:
         """Write down where everything is, before anything starts, and keep that up to date from then on."""
-        endpoints = listeners.endpoints
-        publisher.publish(endpoints)
+        publisher.publish(holdings.endpoints)
         self._supervisor.show(publisher)
-        sticky = {name: endpoints[name].port for name, app in self.plan.apps.items() if app.port == "sticky"}
-        if sticky:
-            remember_ports(self._project, sticky)
+        self._supervisor.show(holdings)
+        if holdings.sticky:
+            remember_ports(self._project, holdings.sticky)
 
-    async def _supervise(self, listeners: Listeners, nofile: tuple[int, int]) -> int:
-        plan, endpoints, post = self.plan, listeners.endpoints, self._supervisor.post
-        recipes = {
-            name: Recipe(app, endpoints[name], listeners.sockets[name], environment(plan, app, endpoints))
-            for name, app in plan.apps.items()
-        }
-        rules = {name: AppRules(app.depends_on, app.health is not None, app.grace) for name, app in plan.apps.items()}
+    async def _supervise(self, holdings: Holdings, publisher: Publisher, nofile: tuple[int, int]) -> int:
+        plan, post = self.plan, self._supervisor.post
+
+        def emit(event: Event) -> None:
+            if isinstance(event, FilesChanged) and event.app == CONFIG:
+                assert replanning is not None
+                replanning.saved(event)
+            else:
+                post(event)
+
         watcher = Watcher(
-            plan.apps.values(),
-            plan.folder,
-            emit=post,
-            clock=self._loop.time,
-            warn=self._warn,
-            own=[self._project.own_dir, *(file.path for file in plan.env_files)],
+            self._scope(plan, self._stamps), plan.folder, emit=emit, clock=self._loop.time, warn=self._warn
         )
 
         def healthy(name: str) -> asyncio.Future[None]:
             def warn(message: str) -> None:
                 self._supervisor.tell(Warned(message, name))
 
-            return asyncio.ensure_future(until_healthy(endpoints[name], plan.apps[name].health or "/", warn))
+            recipe = holdings.recipes[name]
+            return asyncio.ensure_future(until_healthy(recipe.endpoint, recipe.plan.health or "/", warn))
 
         with guarded(f"DEVRUN_STACK={plan.stack}") as guard:
             environ = {**plan.environ, "DEVRUN_STACK": plan.stack}
             surroundings = Surroundings(plan.folder, environ, nofile, plan.stack, self._terminal)
-            self._engine = engine = self._make_engine(recipes, surroundings, guard)
+            self._engine = engine = self._make_engine(holdings.recipes, surroundings, guard)
             self._inspector.guard = guard
-            spawner = Workers(recipes, engine, post, self._logs, guard, surroundings)
+            spawner = Workers(holdings.recipes, engine, post, self._logs, guard, surroundings)
             self._desk.take_console = spawner.take_console
+            launcher = Commands(holdings.order, post, self._logs, guard, self._terminal)
+            following = _Following(engine, watcher, publisher, self._scope)
+            replanning = self._replanning(holdings, following)
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))
+            snapshot = initial(
+                plan.name, holdings.endpoints, holdings.app_rules, holdings.command_rules, tuple(plan.externals)
+            )
             try:
-                return await self._supervisor.run(initial(plan.name, endpoints, rules), spawner, watcher, healthy)
+                return await self._supervisor.run(snapshot, spawner, watcher, healthy, launcher)
             finally:
                 watching.cancel()
-                await asyncio.gather(spawner.close(), asyncio.wait([watching]))
+                if replanning is not None:
+                    await replanning.close()
+                await asyncio.gather(spawner.close(), launcher.close(), asyncio.wait([watching]))
+
+    def _scope(self, plan: Plan, stamps: Stamps) -> Scope:
+        own = [self._project.own_dir, *(file.path for file in plan.env_files)]
+        return Scope(plan.apps.values(), own, {} if self._read is None else stamps)
+
+    def _replanning(self, holdings: Holdings, following: _Following) -> Replanning | None:
+        if self._read is None:
+            return None
+        supervisor = self._supervisor
+        made = Replanning(self._read, holdings, self._project, following, supervisor.post, supervisor.tell)
+        supervisor.show(made)
+        return made
 
     def _warn(self, message: str) -> None:
         self._supervisor.tell(Warned(message))
@@ -194,3 +223,21 @@ class Stack:
             self._supervisor.tell(Warned(message, app))
 
         return ForkEngine(spawning, homes, surroundings, groups, plan.checkpoints, tell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """What follows another plan besides the core."""
+
+    engine: Engine
+    watcher: Watcher
+    publisher: Publisher
+    scope: Callable[[Plan, Stamps], Scope]
+
+    def adopt(self, plan: Plan, recipes: frozenset[str], stamps: Stamps) -> None:
+        self.engine.adopt(recipes)
+        self.watcher.reconfigure(self.scope(plan, stamps))
+
+    def settle(self, plan: Plan, gone: frozenset[str]) -> None:
+        self.engine.adopt(gone)
+        self.publisher.replan(plan)

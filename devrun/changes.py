@@ -15,6 +15,9 @@ from devrun.folders import Identity, Tree, file_stamp, identity, stamp
 from devrun.loaded import Ledger, Stamp
 from devrun.matching import Interest, below
 
+_ABSENT = (0, 0, 0)
+"""The stamp of no file."""
+
 
 class Changes:
     """What the apps have loaded, what they watch besides, and in which state each file is known."""
@@ -33,6 +36,20 @@ class Changes:
         self._loaders: dict[str, set[str]] = {}
         self._names: dict[str, set[str]] = {}
         self._folders: dict[str, Identity] = {}
+
+    def reconfigure(self, interests: Sequence[Interest], own: Iterable[Path]) -> None:
+        """Decide by these from now on. What the apps that stay have loaded still counts."""
+        self._interests = interests
+        self._ledgers = {one.app: self._ledgers.get(one.app) or Ledger() for one in interests}
+        self._patterns = any(one.watch or one.ignore for one in interests)
+        self._own = frozenset(form for path in own for form in (os.path.normpath(path), os.path.realpath(path)))
+        for apps in self._loaders.values():
+            apps.intersection_update(self._ledgers)
+
+    def know(self, files: Mapping[Path, Stamp | None]) -> None:
+        """These files were read when they had these stamps; None: there was no file."""
+        for path, found in files.items():
+            self._known[os.path.realpath(path)] = found or _ABSENT
 
     @property
     def folders(self) -> Mapping[str, Identity]:
@@ -62,7 +79,10 @@ class Changes:
             ledger.settle(run.generation)
 
     def adopt(self, tree: Tree, *, first: bool = False) -> set[str]:
-        """Take the outcome of a walk; return the keys that are to be looked at. Links may lead elsewhere by now."""
+        """Take the outcome of a walk; return the keys that are to be looked at. Links may lead elsewhere by now.
+
+        ``first``: what was not asked for until now is as it should be.
+        """
         self.tree = tree
         for cache in (self._real, self._keys, self._names, self._folders, self._loaders):
             cache.clear()
@@ -72,7 +92,7 @@ class Changes:
         for path in self._loaders:
             self._index(path)
         if first:
-            self._known = dict(tree.files)
+            self._known = {**tree.files, **self._known}
         paths = self._known.keys() | tree.files.keys()
         return self.loaded_keys | {path for path in paths if self._known.get(path) != tree.files.get(path)}
 

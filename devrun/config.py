@@ -12,7 +12,7 @@ from msgspec import NODEFAULT, Meta, Struct, defstruct, field
 from msgspec.structs import FieldInfo, fields
 
 from devrun.consumers import Consumer
-from devrun.kinds import Host, ImportString, Name, Port, Text, UrlPath, Variable
+from devrun.kinds import Host, ImportString, Name, Port, Text, Url, UrlPath, Variable
 from devrun.uvicorn_settings import UvicornSettings
 
 
@@ -46,7 +46,7 @@ class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[Text, ...], Meta(description="Folders and patterns to watch besides the files that the app imports.")
     ] = ()
     ignore: Annotated[tuple[Text, ...], Meta(description="Patterns of files whose change restarts nothing.")] = ()
-    depends_on: Annotated[tuple[Name, ...], Meta(description="Apps that must be ready before this one starts.")] = ()
+    depends_on: Annotated[tuple[Name, ...], Meta(description="What must be ready before this one starts.")] = ()
     health: Annotated[UrlPath | None, Meta(description="Path that answers 2xx when the app is ready.")] = None
     reload: Annotated[bool, Meta(description="Restart the app when a file that it loaded changes.")] = True
     grace: Annotated[float, Meta(description="Seconds for requests in flight at a reload or stop.", ge=0, le=600)] = 1.0
@@ -63,6 +63,42 @@ class App(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 MERGED = ("env", "uvicorn")
 """Keys of an app whose tables are merged with those of ``[defaults]``; of all others the app's own wins whole."""
+
+
+class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Any other process of the stack: a frontend's dev server, a queue worker (``[commands.NAME]``)."""
+
+    run: Annotated[
+        Text | Annotated[tuple[str, ...], Meta(min_length=1)],
+        Meta(
+            description="What to run, without a shell: a text is split as a shell splits words, a list is taken as is. "
+            "${NAME.url} and the like are filled in.",
+            extra={"expected": "a command such as 'npm run dev', or a list of its words"},
+        ),
+    ]
+    cwd: Annotated[Text | None, Meta(description="Working directory; default: the project folder.")] = None
+    env: Annotated[
+        dict[Variable, str], Meta(description="Environment variables; ${NAME.url} and the like are filled in.")
+    ] = {}
+    env_file: Annotated[Text | tuple[Text, ...], Meta(description="Env file or files to read; a later file wins.")] = ()
+    port: Annotated[
+        Port | Literal["sticky"] | None,
+        Meta(
+            description='Exported as PORT and known from the start. 0: a free port at each up; "sticky": the last one '
+            "if it is free; else exactly this port. Without it the port is read off the process once it listens."
+        ),
+    ] = None
+    restart: Annotated[
+        Literal["never", "on-failure", "always"], Meta(description="When to start it again after it ended.")
+    ] = "never"
+    depends_on: Annotated[tuple[Name, ...], Meta(description="What must be ready before this one starts.")] = ()
+    grace: Annotated[float, Meta(description="Seconds from SIGTERM to SIGKILL when it is to end.", ge=0, le=600)] = 3.0
+
+
+class External(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An address that the stack only refers to (``[external.NAME]``)."""
+
+    url: Annotated[Url, Meta(description="Where it is: a URL with the port, if it is not the usual one of its scheme.")]
 
 
 class EnvFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,13 +156,15 @@ class ProjectConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         dict[Name, App],
         Meta(description="The ASGI applications.", min_length=1, extra={"expected": "at least one table [apps.NAME]"}),
     ]
+    commands: Annotated[
+        dict[Name, Command], Meta(description="Other processes of the stack: dev servers of frontends, queue workers.")
+    ] = {}
+    external: Annotated[
+        dict[Name, External], Meta(description="Addresses that the stack only refers to, as a staging service.")
+    ] = {}
     dotenv: Annotated[tuple[EnvFile, ...], Meta(description="The env files to write; default: .env.")] = (EnvFile(),)
     compounds: Annotated[dict[Name, Members], Meta(description="Named groups for `devrun up NAME`.")] = {}
     reload: Annotated[Reload, Meta(description="How reloads work.")] = field(default_factory=Reload)
-
-
-NOT_YET = ("commands", "external")
-"""Tables of the file format that this version does not know what to do with."""
 
 
 def file_type() -> type[Struct]:

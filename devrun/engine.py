@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -102,6 +102,9 @@ class Engine(Protocol):
     def ended(self, run: Run, code: int) -> bool:
         """The process of a run has ended. True: the run is to be made anew."""
         ...
+
+    def adopt(self, names: Collection[str]) -> None:
+        """The recipes of these apps are new ones, or there are none any more: nothing made for the old ones counts."""
 
     def report(self) -> EngineReport: ...
 

@@ -1,37 +1,37 @@
 """The words of the core: what can happen (``Event``), what is to be done (``Effect``), what is told (``Notice``).
 
-Data only. Time is in seconds of a monotonic clock and arrives inside the events.
+Data only (notices are in ``devrun.notices``). Time is in seconds of a monotonic clock and arrives inside the events.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+
+from devrun.notices import AppBroken as AppBroken
+from devrun.notices import AppExited as AppExited
+from devrun.notices import AppPaused as AppPaused
+from devrun.notices import AppReady as AppReady
+from devrun.notices import AppReloading as AppReloading
+from devrun.notices import AppResumed as AppResumed
+from devrun.notices import AppStopped as AppStopped
+from devrun.notices import Failure as Failure
+from devrun.notices import Notice as Notice
+from devrun.notices import StackDown as StackDown
+from devrun.notices import StackReady as StackReady
+from devrun.notices import StackStarting as StackStarting
+from devrun.notices import Warned as Warned
+from devrun.notices import Wrote as Wrote
+from devrun.plan import AppRules, CommandRules, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One incarnation of an app. Late word of an older run is dropped."""
+    """One incarnation of an app or a command, named ``app``. Late word of an older run is dropped."""
 
     app: str
     generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an app cannot be served.
-
-    ``kind``: ``import`` (the module or its attribute), ``startup`` (lifespan), ``setup`` (interpreter, uvicorn or its
-    settings), ``died`` (the process ended), ``waiting`` (for an app that is broken or stopped), ``stopped`` (somebody
-    asked). ``file`` and ``line`` point at the user's code where it is known; ``summary`` is one line without place;
-    ``text`` is the whole traceback or the last lines of output.
-    """
-
-    kind: str
-    summary: str
-    text: str
-    file: str | None = None
-    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,15 @@ class Healthy:
     """The health path answered 2xx."""
 
     run: Run
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The processes of a command listen here, and did not before."""
+
+    run: Run
+    endpoint: Endpoint
     at: float
 
 
@@ -173,6 +182,8 @@ class Alarm(Enum):
 
     KILL = "kill"
     RETRY = "retry"
+    SETTLE = "settle"
+    """A command that does not listen has run for long enough to count as ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +193,27 @@ class Expired:
     at: float
 
 
-RunEvent = Spawned | Loaded | Imported | Started | Healthy | Failed | Exited | Paused | Resumed | Expired
-Event = UpAsked | StopAsked | RestartAsked | StopPartsAsked | StartPartsAsked | FilesChanged | RunEvent
+RunEvent = Spawned | Loaded | Imported | Started | Healthy | Listening | Failed | Exited | Paused | Resumed | Expired
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """What the stack is made of is another from now on: parts that are not named here end, new ones start.
+
+    ``changed`` are those that must start anew. ``endpoints``: of apps and externals, and of commands whose port is
+    known beforehand. ``paths``: the files whose save caused it.
+    """
+
+    apps: Mapping[str, AppRules]
+    commands: Mapping[str, CommandRules]
+    endpoints: Mapping[str, Endpoint]
+    externals: tuple[str, ...]
+    changed: frozenset[str]
+    paths: tuple[str, ...]
+    at: float
+
+
+Event = Reconfigured | UpAsked | StopAsked | RestartAsked | StopPartsAsked | StartPartsAsked | FilesChanged | RunEvent
 
 
 # --- effects ------------------------------------------------------------------------------------------------------
@@ -209,6 +239,13 @@ class StartPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Launch:
+    """Start the process of a command."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
 class Begin:
     """Let the worker begin its lifespan: no older worker of the app is left."""
 
@@ -224,14 +261,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Terminate:
-    """Ask the run to end: SIGTERM to its leader."""
+    """Ask the run to end: SIGTERM to the worker, or to the whole group of a command."""
 
     run: Run
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """End the run at once: SIGKILL to its process group."""
+    """End the run at once: SIGKILL to all of it."""
 
     run: Run
 
@@ -272,108 +309,5 @@ class Quit:
     code: int
 
 
-Errand = Start | StartPage | Begin | Probe | Terminate | Kill | Arm | Watch | Settle | Tell
+Errand = Start | StartPage | Launch | Begin | Probe | Terminate | Kill | Arm | Watch | Settle | Tell
 Effect = Errand | Quit
-
-
-# --- notices ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class StackStarting:
-    stack: str
-    apps: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Wrote:
-    """An env file was written; ``path`` relative to the project."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class AppReady:
-    app: str
-    url: str
-    seconds: float
-    first: bool
-    """Ready for the first time since the stack came up."""
-
-
-@dataclass(frozen=True, slots=True)
-class StackReady:
-    ports: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AppReloading:
-    """``paths`` is empty when somebody asked for the restart."""
-
-    app: str
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AppBroken:
-    app: str
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class AppExited:
-    """A worker died unasked. ``code`` is negative for a signal; ``retry`` is the delay in seconds before the next."""
-
-    app: str
-    code: int
-    tail: tuple[str, ...]
-    retry: float
-
-
-@dataclass(frozen=True, slots=True)
-class AppStopped:
-    """Nothing of the app runs any more, as somebody asked."""
-
-    app: str
-
-
-@dataclass(frozen=True, slots=True)
-class AppPaused:
-    """The app has stopped in the debugger. ``place``: file and line, relative to the project where it lies in it."""
-
-    app: str
-    place: str
-
-
-@dataclass(frozen=True, slots=True)
-class AppResumed:
-    app: str
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """Something a person should know; nothing stops. ``app`` is None when it concerns the whole stack."""
-
-    message: str
-    app: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StackDown:
-    pass
-
-
-Notice = (
-    StackStarting
-    | Wrote
-    | AppReady
-    | StackReady
-    | AppReloading
-    | AppBroken
-    | AppExited
-    | AppStopped
-    | AppPaused
-    | AppResumed
-    | Warned
-    | StackDown
-)

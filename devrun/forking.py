@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,7 @@ class ForkEngine:
         self._surroundings = surroundings
         self._groups = groups
         self._tell = tell
+        self._checkpoints = checkpoints
         self._apps = {name: _App(Checkpoints(checkpoints)) for name in homes.apps}
         self._greetings: set[asyncio.Task[None]] = set()
 
@@ -136,8 +137,17 @@ class ForkEngine:
         self._refuse(run.app, f"its import crashed in a forked process ({signal.Signals(-code).name})")
         return True
 
+    def adopt(self, names: Collection[str]) -> None:
+        for name in names:
+            if name in self._apps:
+                self._retire(self._apps[name].checkpoints.clear())
+            # (Of an app that is no more there may still be a worker, which has something to say.)
+            self._apps[name] = _App(Checkpoints(self._checkpoints))
+        self._homes.adopt(names)
+
     def report(self) -> EngineReport:
-        return EngineReport({name: self._report(name, app) for name, app in self._apps.items()}, self._homes.report())
+        apps = {name: self._report(name, self._apps[name]) for name in self._homes.apps}
+        return EngineReport(apps, self._homes.report())
 
     async def close(self) -> None:
         for app in self._apps.values():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -28,8 +28,10 @@ Preload = Literal["auto", "off"] | tuple[str, ...]
 class Home:
     """One fork server, started anew when it is of no use any more. ``apps``: those whose workers come from it."""
 
-    def __init__(self, recipe: Recipe, apps: set[str], homes: Homes) -> None:
+    def __init__(self, recipe: Recipe, apps: set[str], homes: Homes, key: object = None) -> None:
+        """``key``: what the apps have in common that may live here, too; None: nobody else may."""
         self.apps = apps
+        self.key = key
         self.server: ForkServer | None = None
         self.error: str | None = None
         """Why there is no server that could fork."""
@@ -75,6 +77,13 @@ class Home:
         busy = self._extending is not None and not self._extending.done()
         if self.server is not None and not busy and self._missing(self.server):
             self._extending = asyncio.create_task(self._extend(self.server))
+
+    def abandon(self) -> None:
+        """Fork no more, for nobody lives here any more; what was forked lives on."""
+        if self._raising is not None and not self._raising.done():
+            self._raising.add_done_callback(lambda _: self.abandon())
+        elif self.server is not None:
+            self.renew(self.server)
 
     def report(self) -> ServerReport:
         server = self.server
@@ -178,16 +187,33 @@ class Homes:
         self._recipes = recipes
         self._log = log
         self._homes: dict[str, Home] = {}
-        shared: dict[object, Home] = {}
-        for name, recipe in recipes.items():
-            key = (recipe.plan.python, frozenset(_shared_environ(recipe).items()), _search_folder(recipe))
-            home = shared.setdefault(key, Home(recipe, set(), self))
-            home.apps.add(name)
-            self._homes[name] = home
+        self._left: list[Home] = []
+        self._house(recipes)
 
     @property
     def apps(self) -> Sequence[str]:
         return tuple(self._recipes)
+
+    def adopt(self, names: Collection[str]) -> None:
+        """The recipes of these apps are new ones, or there are none any more."""
+        for name in names:
+            if home := self._homes.get(name):
+                home.apps.discard(name)
+        self._house([name for name in names if name in self._recipes])
+        for home in dict.fromkeys(self._homes[name] for name in names):
+            if not home.apps:
+                self._left.append(home)
+                home.abandon()
+
+    def _house(self, names: Iterable[str]) -> None:
+        """Give each app the home of those that have the same interpreter and environment."""
+        shared = {home.key: home for name, home in self._homes.items() if name in home.apps and home.key is not None}
+        for name in names:
+            recipe = self._recipes[name]
+            key = (recipe.plan.python, frozenset(_shared_environ(recipe).items()), _search_folder(recipe))
+            home = shared.setdefault(key, Home(recipe, set(), self, key))
+            home.apps.add(name)
+            self._homes[name] = home
 
     def home(self, app: str) -> Home:
         return self._homes[app]
@@ -234,10 +260,10 @@ class Homes:
         )
 
     def report(self) -> tuple[ServerReport, ...]:
-        return tuple(home.report() for home in dict.fromkeys(self._homes.values()))
+        return tuple(home.report() for home in dict.fromkeys(map(self._homes.__getitem__, self._recipes)))
 
     async def close(self) -> None:
-        await asyncio.gather(*(home.close() for home in dict.fromkeys(self._homes.values())))
+        await asyncio.gather(*(home.close() for home in dict.fromkeys((*self._homes.values(), *self._left))))
 
 
 def _search_folder(recipe: Recipe) -> Path | None:

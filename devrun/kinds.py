@@ -35,6 +35,14 @@ Host = Annotated[
         extra={"expected": "an address or host name such as '127.0.0.1' or '::1'"},
     ),
 ]
+URL_PATTERN = r"^[a-z][a-z0-9+.-]*://[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%-]+$"
+Url = Annotated[
+    str,
+    Meta(
+        pattern=URL_PATTERN,
+        extra={"expected": "a URL such as 'https://api.example.com', without user name and password"},
+    ),
+]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 LARGEST = 2**31 - 1
 """The upper bound of numbers that have no natural one: what every library can hold."""

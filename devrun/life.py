@@ -5,7 +5,6 @@ Imports no asyncio, clock, logging or disk.
 
 from __future__ import annotations
 
-import signal
 from dataclasses import replace
 from typing import assert_never
 
@@ -28,6 +27,7 @@ from devrun.events import (
     Healthy,
     Imported,
     Kill,
+    Listening,
     Loaded,
     Paused,
     Probe,
@@ -44,6 +44,7 @@ from devrun.events import (
     Warned,
     Watch,
 )
+from devrun.phases import FIRST_DELAY, STABLE_SECONDS, ending, pause_after, with_pid
 from devrun.state import (
     AppRules,
     AppState,
@@ -57,7 +58,6 @@ from devrun.state import (
     Holding,
     Importing,
     Pause,
-    Phase,
     Probing,
     Serving,
     Snapshot,
@@ -65,10 +65,6 @@ from devrun.state import (
     Waiting,
 )
 
-STABLE_SECONDS = 10.0
-"""A worker that served this long did not die of its start: the count of deaths begins anew."""
-FIRST_DELAY = 0.5
-LONGEST_DELAY = 30.0
 OWN_FAULTS = ("SyntaxError", "IndentationError", "TabError", "ModuleNotFoundError", "NameError")
 """What an import raises whatever other processes do."""
 
@@ -89,15 +85,11 @@ def of_leaving(state: AppState, event: RunEvent) -> Change:
 def of_newest(snapshot: Snapshot, state: AppState, event: RunEvent) -> Change:
     match event:
         case Spawned():
-            return replace(state, phase=_with_pid(state.phase, event.pid)), ()
+            return replace(state, phase=with_pid(state.phase, event.pid)), ()
         case Loaded():
             return state, (Watch(event.run, event.files),)
-        case Imported():
-            return _imported(state)
-        case Started():
-            return _started(snapshot, state, event)
-        case Healthy():
-            return _healthy(snapshot, state, event)
+        case Imported() | Started() | Healthy():
+            return _on_its_way(snapshot, state, event)
         case Failed():
             return _failed(state, event)
         case Exited():
@@ -106,6 +98,20 @@ def of_newest(snapshot: Snapshot, state: AppState, event: RunEvent) -> Change:
             return _debugged(state, snapshot.rules[state.name], event)
         case Expired():
             return _retry(state, event.at)
+        case Listening():  # a command's word
+            return state, ()
+        case _:
+            assert_never(event)
+
+
+def _on_its_way(snapshot: Snapshot, state: AppState, event: Imported | Started | Healthy) -> Change:
+    match event:
+        case Imported():
+            return _imported(state)
+        case Started():
+            return _started(snapshot, state, event)
+        case Healthy():
+            return _healthy(snapshot, state, event)
         case _:
             assert_never(event)
 
@@ -181,7 +187,7 @@ def _died(state: AppState, event: Exited) -> Change:
     stable = isinstance(phase, Serving) and event.at - phase.since >= STABLE_SECONDS
     deaths = 1 if stable else state.deaths + 1
     died = replace(state, deaths=deaths, last_death=ending(event.code))
-    delay = 0.0 if deaths == 1 else min(FIRST_DELAY * 2 ** min(deaths - 2, 16), LONGEST_DELAY)
+    delay = pause_after(deaths)
     told = Tell(AppExited(state.name, event.code, event.tail, delay))
     if not delay:
         started, effects = start(died, Cycle("death", event.at))
@@ -249,6 +255,20 @@ def reload(state: AppState, rules: AppRules, cycle: Cycle) -> Change:
     return fresh, (Tell(AppReloading(state.name, cycle.paths)), *effects)
 
 
+def rebuild(state: AppState, rules: AppRules, cycle: Cycle) -> Change:
+    """Start anew as another config says; of an app that does not run, the page that says so."""
+    match state.phase:
+        case Blocked():
+            left, retired = retire(state, rules.grace)
+            return replace(left, phase=Waiting(rules.depends_on)), retired
+        case Halted():
+            left, retired = retire(state, rules.grace)
+            halted, page = _stay_down(left)
+            return halted, (*retired, *page)
+        case _:
+            return reload(state, rules, cycle)
+
+
 def halt(state: AppState, grace: float) -> Change:
     """End the newest run; the app stays down until somebody starts it, and its URL says so."""
     if isinstance(state.phase, (Halted, Stopped)):
@@ -274,12 +294,11 @@ def wake(state: AppState, rules: AppRules) -> Change:
     return replace(left, phase=Waiting(rules.depends_on)), retired
 
 
-def block(state: AppState, on: tuple[str, ...], culprit: AppState) -> Change:
-    """Answer 503 for an app that cannot start: no URL hangs because of broken code, be it another app's."""
+def block(state: AppState, on: tuple[str, ...], culprit: str, why: str) -> Change:
+    """Answer 503 for an app that cannot start: no URL hangs because of broken code, be it another part's."""
     run = Run(state.name, state.generation + 1)
-    why = "stopped" if isinstance(culprit.phase, Halted) else "broken"
-    reason = f"{state.name} waits for {culprit.name}, which is {why}"
-    failure = Failure("waiting", reason, f"{reason}. It starts when {culprit.name} is ready.")
+    reason = f"{state.name} waits for {culprit}, which {why}"
+    failure = Failure("waiting", reason, f"{reason}. It starts when {culprit} is ready.")
     return replace(state, phase=Blocked(run, None, on), generation=run.generation), (StartPage(run, failure),)
 
 
@@ -312,27 +331,3 @@ def retire(state: AppState, grace: float) -> Change:
         case _:
             assert_never(phase)
     return replace(state, leaving=(*state.leaving, phase.run), pause=None), effects
-
-
-def run_of(phase: Phase) -> Run | None:
-    """Return the run that a phase is about."""
-    return None if isinstance(phase, (Waiting, Stopped)) else phase.run
-
-
-def pid_of(phase: Phase) -> int | None:
-    """Return the process of the newest run, if there is one."""
-    return None if isinstance(phase, (Waiting, Stopped)) else phase.pid
-
-
-def _with_pid(phase: Phase, pid: int) -> Phase:
-    return phase if isinstance(phase, (Waiting, Stopped)) else replace(phase, pid=pid)
-
-
-def ending(code: int) -> str:
-    """Say in a few words how a process ended: ``exit code 3``, ``signal SIGKILL``."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {signal.Signals(-code).name}"
-    except ValueError:
-        return f"signal {-code}"

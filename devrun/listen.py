@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ _TRIES = 64
 _PROBE_SECONDS = 0.25
 _SILENT_SECONDS = 15
 """How long the kernel keeps a connection to itself that says nothing: longer than browsers keep a spare one."""
+CAN_HOLD = sys.platform == "linux"
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -94,6 +96,19 @@ def listen(places: Sequence[Address], port: int) -> tuple[socket.socket, ...]:
 
     Raises CannotListen with nothing left open.
     """
+    return _group(places, port, _BACKLOG)
+
+
+def hold(places: Sequence[Address], port: int) -> tuple[socket.socket, ...]:
+    """As ``listen``, but nobody listens: the port is kept for a program that will, and that sets SO_REUSEADDR.
+
+    (All that are known do: without it they could not be started again while their old connections linger.) Elsewhere
+    than on Linux a bound socket would be in the way of that program (``CAN_HOLD``).
+    """
+    return _group(places, port, None)
+
+
+def _group(places: Sequence[Address], port: int, backlog: int | None) -> tuple[socket.socket, ...]:
     with ExitStack() as refused:
         for left in reversed(range(1 if port else _TRIES)):
             with ExitStack() as undo:
@@ -101,7 +116,7 @@ def listen(places: Sequence[Address], port: int) -> tuple[socket.socket, ...]:
                 try:
                     for address in places:
                         at = group[0].getsockname()[1] if group else port
-                        group.append(undo.enter_context(_listen_on(address, at, exact=port != 0)))
+                        group.append(undo.enter_context(_listen_on(address, at, backlog, exact=port != 0)))
                 except CannotListen as failure:
                     if failure.code != errno.EADDRINUSE or not group or not left:
                         raise
@@ -114,22 +129,22 @@ def listen(places: Sequence[Address], port: int) -> tuple[socket.socket, ...]:
     raise AssertionError("the last try returns or raises")
 
 
-def _listen_on(address: Address, port: int, *, exact: bool) -> socket.socket:
+def _listen_on(address: Address, port: int, backlog: int | None, *, exact: bool) -> socket.socket:
     try:
         try:
-            return _claim(address, port, reuse=False)
+            return _claim(address, port, backlog, reuse=False)
         except OSError as error:
             if error.errno != errno.EADDRINUSE or not exact or _answers(address.reachable, port):
                 raise
             # Only ended connections of an earlier listener (TIME_WAIT) hold the port: for them SO_REUSEADDR exists.
             # It is not set without need, since on macOS it also lets 127.0.0.1 pass in front of a listener on 0.0.0.0,
             # which would take a running server's port away in silence.
-            return _claim(address, port, reuse=True)
+            return _claim(address, port, backlog, reuse=True)
     except OSError as error:
         raise CannotListen(address, error) from None
 
 
-def _claim(address: Address, port: int, *, reuse: bool) -> socket.socket:
+def _claim(address: Address, port: int, backlog: int | None, *, reuse: bool) -> socket.socket:
     sock = socket.socket(address.family, socket.SOCK_STREAM)
     try:
         if address.family == socket.AF_INET6:
@@ -137,9 +152,11 @@ def _claim(address: Address, port: int, *, reuse: bool) -> socket.socket:
         if reuse:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address.at(port))
-        sock.listen(_BACKLOG)
+        if backlog is not None:
+            sock.listen(backlog)
         # Linux gives a port in TIME_WAIT back only when the ended connections had the option too: they inherit it from
-        # here. Set before listen(), it would let another program bind the same port in between.
+        # here. Set before listen(), it would let another program bind the same port in between; on a socket that only
+        # holds a port, it lets the program in for which that is held.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         _keep_silent_ones(sock)
         sock.setblocking(False)

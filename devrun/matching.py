@@ -9,6 +9,7 @@ import os.path
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from glob import escape
 
 from devrun.plan import AppPlan
 
@@ -86,6 +87,17 @@ class Interest:
 
     def ignores(self, path: str) -> bool:
         return any(entry.covers(path) for entry in self.ignore)
+
+
+CONFIG = "devrun.toml"
+"""In the place of an app's name: the files from which the stack is planned. (No app can have this name.)"""
+
+
+def interest_in(files: Iterable[str]) -> Interest:
+    """Care about exactly these files, wherever they are and whether or not they exist."""
+    places = [os.path.split(file) for file in files]
+    roots = tuple(Root(folder, deep=False) for folder in dict.fromkeys(folder for folder, _ in places))
+    return Interest(CONFIG, roots, tuple(Entry(folder, (escape(name),)) for folder, name in places), ())
 
 
 def interest(plan: AppPlan, project: str, is_folder: Callable[[str], bool]) -> Interest:

@@ -14,6 +14,7 @@ from msgspec import convert, inspect
 
 from devrun import rules, shape
 from devrun.config import ProjectConfig, file_type
+from devrun.document import merged_apps
 from devrun.errors import ConfigError, Mistake
 from devrun.places import KeyPath, Places, scan
 
@@ -62,7 +63,7 @@ def parse(text: str, file: str) -> tuple[ProjectConfig, Places]:
     if mistakes:
         raise ConfigError(list(mistakes))
     merged = {key: value for key, value in document.items() if key != "defaults"}
-    return convert({**merged, "apps": rules.merged_apps(document)}, ProjectConfig), places
+    return convert({**merged, "apps": merged_apps(document)}, ProjectConfig), places
 
 
 def _document(text: str, file: str) -> tuple[dict[str, object], Places]:

@@ -35,6 +35,8 @@ class AppPlan:
     uvicorn: Mapping[str, object] = field(default_factory=dict[str, object])
     identify: bool = True
     """Whether its responses say who answers."""
+    env_paths: tuple[Path, ...] = ()
+    """The files of ``env_file``."""
 
     @property
     def scheme(self) -> str:
@@ -43,26 +45,74 @@ class AppPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandPlan:
+    """One command of the plan. Paths are absolute; ``run`` and ``env`` still hold their ``${…}`` templates."""
+
+    name: str
+    run: tuple[str, ...]
+    """The program and its arguments."""
+    cwd: Path
+    env: Mapping[str, str]
+    env_file: Mapping[str, str]
+    port: int | Literal["sticky"] | None
+    """None: it is read off the process."""
+    restart: Literal["never", "on-failure", "always"]
+    depends_on: tuple[str, ...]
+    grace: float
+    env_paths: tuple[Path, ...] = ()
+
+
+Part = AppPlan | CommandPlan
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an app is reached. ``host`` is an address that a client can connect to, never a wildcard."""
+    """Where a part of the stack, or what it refers to, is reached.
+
+    ``host`` is an address that a client can connect to, never a wildcard.
+    """
 
     name: str
     host: str
     port: int
     scheme: str = "http"
+    given: str | None = None
+    """The URL as somebody wrote it, where it says more or less than these parts: a path, no port."""
 
     @property
     def url(self) -> str:
-        return f"{self.scheme}://{self._authority}"
+        return self.given or f"{self.scheme}://{self._authority}"
 
     @property
     def ws_url(self) -> str:
-        return f"{'wss' if self.scheme == 'https' else 'ws'}://{self._authority}"
+        """The URL for a WebSocket; of what speaks no HTTP, the URL itself."""
+        scheme = {"http": "ws", "https": "wss"}.get(self.scheme, self.scheme)
+        return f"{scheme}{self.url.removeprefix(self.scheme)}"
 
     @property
     def _authority(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class AppRules:
+    """What the core needs to know of an app's plan."""
+
+    depends_on: tuple[str, ...]
+    health: bool
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRules:
+    """What the core needs to know of a command's plan."""
+
+    depends_on: tuple[str, ...]
+    restart: Literal["never", "on-failure", "always"]
+    grace: float
+    promised: Endpoint | None
+    """Where it is to listen; None: where it will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +148,9 @@ class Plan:
     environ: Mapping[str, str]
     stack: str
     """Unique to one launcher: the value of ``DEVRUN_STACK``."""
+    commands: Mapping[str, CommandPlan] = field(default_factory=dict[str, CommandPlan])
+    externals: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
+    """Where that is to which the stack only refers."""
     reload: ReloadPlan = ReloadPlan()
     warnings: tuple[str, ...] = ()
     """What is not wrong, but should be known, each with the line of the config that it is about."""

@@ -5,9 +5,9 @@ Must not touch sockets or the clock; the disk only through the ``Disk`` protocol
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +18,13 @@ import dotenv
 import msgspec
 
 from devrun import naming, variables
+from devrun.choosing import chosen
 from devrun.config import App, EnvFile, ProjectConfig, Reload
 from devrun.consumers import EVERYBODY, Consumers
-from devrun.errors import ConfigError, Mistake, UsageError
+from devrun.errors import ConfigError, Mistake
+from devrun.externals import endpoint_of
 from devrun.places import KeyPath, Places
-from devrun.plan import AppPlan, Endpoint, EnvFilePlan, Plan, ReloadPlan
+from devrun.plan import AppPlan, CommandPlan, Endpoint, EnvFilePlan, Part, Plan, ReloadPlan
 from devrun.portable import Refusal, spell
 from devrun.variables import expand, injected
 
@@ -77,7 +79,9 @@ def make_plan(source: Source, choices: Choices, host: Host, stack: str) -> Plan:
     in vain (a missing folder, interpreter or env file).
     """
     planner = _Planner(source, host)
-    apps = {name: planner.app(name, choices) for name in chosen(source.config, choices.names)}
+    names = chosen(source.config, choices.names)
+    apps = {name: planner.app(name, choices) for name in names if name in source.config.apps}
+    commands = {name: planner.command(name) for name in names if name in source.config.commands}
     env_files = tuple(planner.env_file(index) for index in range(len(source.config.dotenv)))
     if planner.mistakes:
         raise ConfigError(tuple(dict.fromkeys(planner.mistakes)))  # one in [defaults] is met in every app
@@ -90,6 +94,8 @@ def make_plan(source: Source, choices: Choices, host: Host, stack: str) -> Plan:
         stack=stack,
         reload=_reload(source.config.reload, host),
         warnings=tuple(dict.fromkeys(map(str, planner.warnings))),
+        commands=commands,
+        externals={name: endpoint_of(name, external.url) for name, external in source.config.external.items()},
     )
 
 
@@ -101,48 +107,28 @@ def _reload(reload: Reload, host: Host) -> ReloadPlan:
     return ReloadPlan(engine, reload.preload, reload.checkpoints)
 
 
-def chosen(config: ProjectConfig, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the apps that ``names`` (apps and compounds) stand for, with those they need, in the file's order.
+def environment(plan: Plan, part: Part, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
+    """Return the environment of an app's worker, or of a command.
 
-    An app needs what it depends on and whose address its ``env`` asks for.
+    Highest precedence first: the part's ``env``, its ``env_file``, what devrun injects, devrun's own environment.
     """
-    if not names:
-        return tuple(config.apps)
-    wanted: set[str] = set()
-    queue = list(names)
-    while queue:
-        name = queue.pop()
-        if name in config.compounds:
-            queue.extend(set(config.compounds[name]) - wanted)
-        elif name in config.apps:
-            if name not in wanted:
-                app = config.apps[name]
-                queue.extend(app.depends_on)
-                queue.extend(needed for text in app.env.values() for needed in variables.names(text))
-        else:
-            near = difflib.get_close_matches(name, [*config.apps, *config.compounds], 1)
-            known = ", ".join([*config.apps, *config.compounds])
-            hint = f"did you mean {near[0]!r}?" if near else f"known names: {known}"
-            raise UsageError(f"no app or compound is named {name!r}", hint=hint)
-        wanted.add(name)
-    return tuple(name for name in config.apps if name in wanted)
-
-
-def environment(plan: Plan, app: AppPlan, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
-    """Return the environment of an app's worker.
-
-    Highest precedence first: the app's ``env``, its ``env_file``, what devrun injects, devrun's own environment.
-    """
+    asked = isinstance(part, CommandPlan) and part.port is not None
     return {
         "PYTHONUNBUFFERED": "1",  # or what a Python child of the app prints into the pipe comes late
         **plan.environ,
         **injected(endpoints),
+        **({"PORT": str(endpoints[part.name].port)} if asked else {}),
         "DEVRUN": "1",
-        "DEVRUN_APP": app.name,
-        **app.env_file,
-        **{key: expand(value, endpoints, plan.environ, plan.folder) for key, value in app.env.items()},
+        "DEVRUN_APP": part.name,
+        **part.env_file,
+        **{key: expand(value, endpoints, plan.environ, plan.folder) for key, value in part.env.items()},
         "DEVRUN_STACK": plan.stack,  # last: the guard knows the stack's processes by it
     }
+
+
+def words(plan: Plan, command: CommandPlan, endpoints: Mapping[str, Endpoint]) -> tuple[str, ...]:
+    """Return the program and the arguments of a command."""
+    return tuple(expand(word, endpoints, plan.environ, plan.folder) for word in command.run)
 
 
 def env_file_variables(plan: Plan, file: EnvFilePlan, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
@@ -169,6 +155,10 @@ def command_environment(plan: Plan, endpoints: Mapping[str, Endpoint]) -> dict[s
     return {**plan.environ, **injected(endpoints), **files, "DEVRUN": "1", "DEVRUN_STACK": plan.stack}
 
 
+def _listed(files: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (files,) if isinstance(files, str) else files
+
+
 class _Planner:
     """Looks up what a config file names, and collects what is not there."""
 
@@ -177,13 +167,15 @@ class _Planner:
         self._places = source.places
         self._folder = source.file.parent
         self._host = host
+        self._endpoints = (*source.config.apps, *source.config.commands, *source.config.external)
         self.mistakes: list[Mistake] = []
         self.warnings: list[Mistake] = []
 
     def app(self, name: str, choices: Choices) -> AppPlan:
         app = self._config.apps[name]
-        cwd = self._cwd(name, app)
-        self._check_texts(("apps", name, "env"), app.env)
+        key = ("apps", name)
+        cwd = self._cwd(key, app.cwd)
+        self._check_texts((*key, "env"), app.env)
         return AppPlan(
             name=name,
             target=app.app,
@@ -193,7 +185,7 @@ class _Planner:
             port=app.port,
             host=app.host,
             env=app.env,
-            env_file=self._env_file(name, app, cwd),
+            env_file=self._env_file(key, app.env_file, cwd),
             watch=app.watch,
             ignore=app.ignore,
             depends_on=app.depends_on,
@@ -203,6 +195,31 @@ class _Planner:
             open=("/" if app.open else None) if isinstance(app.open, bool) else app.open,
             uvicorn=msgspec.to_builtins(app.uvicorn),
             identify=app.identify,
+            env_paths=tuple(cwd / file for file in _listed(app.env_file)),
+        )
+
+    def command(self, name: str) -> CommandPlan:
+        command = self._config.commands[name]
+        key = ("commands", name)
+        cwd = self._cwd(key, command.cwd)
+        self._check_texts((*key, "env"), command.env)
+        if isinstance(command.run, str):
+            run = tuple(shlex.split(command.run))
+            self._check_texts(key, {"run": command.run})
+        else:
+            run = command.run
+            self._check_texts((*key, "run"), dict(enumerate(run)))
+        return CommandPlan(
+            name=name,
+            run=run,
+            cwd=cwd,
+            env=command.env,
+            env_file=self._env_file(key, command.env_file, cwd),
+            port=command.port,
+            restart=command.restart,
+            depends_on=command.depends_on,
+            grace=command.grace,
+            env_paths=tuple(cwd / file for file in _listed(command.env_file)),
         )
 
     def env_file(self, index: int) -> EnvFilePlan:
@@ -223,7 +240,8 @@ class _Planner:
 
     def _check_values(self, index: int, file: EnvFile, readers: Consumers) -> None:
         """Whatever the ports will be: the addresses of one port stand in for those of another."""
-        endpoints = {name: Endpoint(name, "127.0.0.1", 65535) for name in self._config.apps}
+        endpoints = {name: Endpoint(name, "127.0.0.1", 65535) for name in self._endpoints}
+        endpoints |= {name: endpoint_of(name, external.url) for name, external in self._config.external.items()}
         for variable, text in file.vars.items():
             if any(variables.problems(text, endpoints, self._host.environ)):
                 continue  # it is a mistake already
@@ -237,10 +255,11 @@ class _Planner:
                 )
 
     def _check_names(self, index: int, file: EnvFile, readers: Consumers) -> None:
-        for app in self._config.apps if file.only is None else file.only:
-            for name in injected({app: Endpoint(app, "127.0.0.1", 65535)}):
+        for part in self._endpoints if file.only is None else file.only:
+            table = "apps" if part in self._config.apps else "commands" if part in self._config.commands else "external"
+            for name in injected({part: Endpoint(part, "127.0.0.1", 65535)}):
                 for fate in naming.warnings(file.prefix + name, readers):
-                    self._warning(("apps", app), f"{file.prefix}{name} in {file.path} {fate}")
+                    self._warning((table, part), f"{file.prefix}{name} in {file.path} {fate}")
         for name in file.vars:
             for fate in naming.warnings(name, readers):
                 self._warning(("dotenv", index, "vars", name), fate)
@@ -251,16 +270,16 @@ class _Planner:
     def _mistake(self, key: KeyPath, found: str, expected: str) -> None:
         self.mistakes.append(self._places.mistake(key, found, expected))
 
-    def _check_texts(self, key: KeyPath, texts: Mapping[str, str]) -> None:
+    def _check_texts(self, key: KeyPath, texts: Mapping[str, str] | Mapping[int, str]) -> None:
         """What needs the environment of this machine; the rest of a template was checked when it was read."""
         for variable, text in texts.items():
-            for problem in variables.problems(text, self._config.apps, self._host.environ):
+            for problem in variables.problems(text, self._endpoints, self._host.environ):
                 self._mistake((*key, variable), problem.found, problem.expected)
 
-    def _cwd(self, name: str, app: App) -> Path:
-        cwd = Path(os.path.normpath(self._folder / (app.cwd or ".")))
+    def _cwd(self, key: KeyPath, asked: str | None) -> Path:
+        cwd = Path(os.path.normpath(self._folder / (asked or ".")))
         if not self._host.disk.is_dir(cwd):
-            self._mistake(("apps", name, "cwd"), f"no such folder: {app.cwd}", "a folder, relative to the project")
+            self._mistake((*key, "cwd"), f"no such folder: {asked}", "a folder, relative to the project")
         return cwd
 
     def _python(self, name: str, app: App, cwd: Path) -> Path:
@@ -288,18 +307,18 @@ class _Planner:
             candidates.insert(1, Path(active, "bin/python"))
         return next((path for path in candidates if self._host.disk.is_file(path)), self._host.python)
 
-    def _env_file(self, name: str, app: App, cwd: Path) -> dict[str, str]:
+    def _env_file(self, key: KeyPath, files: str | tuple[str, ...], cwd: Path) -> dict[str, str]:
         values: dict[str, str] = {}
-        for file in (app.env_file,) if isinstance(app.env_file, str) else app.env_file:
+        for file in _listed(files):
             try:
                 text = self._host.disk.read(cwd / file)
             except (OSError, UnicodeDecodeError) as exc:
                 reason = exc.strerror or str(exc) if isinstance(exc, OSError) else "it is not UTF-8"
-                self._mistake(("apps", name, "env_file"), f"{file} cannot be read: {reason}", "a file, relative to cwd")
+                self._mistake((*key, "env_file"), f"{file} cannot be read: {reason}", "a file, relative to cwd")
                 continue
             parsed = dotenv.dotenv_values(stream=io.StringIO(text), interpolate=False)
-            unfit = [key for key in parsed if not key or "=" in key or "\0" in f"{key}{parsed[key]}"]
-            for key in unfit:
-                self._mistake(("apps", name, "env_file"), f"{file} has a variable that cannot be set: {key!r}", "")
-            values.update({key: value for key, value in parsed.items() if value is not None})
+            for name, value in parsed.items():
+                if not name or "=" in name or "\0" in f"{name}{value}":
+                    self._mistake((*key, "env_file"), f"{file} has a variable that cannot be set: {name!r}", "")
+            values.update({name: value for name, value in parsed.items() if value is not None})
         return values

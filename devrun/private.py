@@ -16,7 +16,7 @@ from pathlib import Path
 from devrun.control.listening import forget
 from devrun.errors import FileError
 from devrun.outputs.writer import shown
-from devrun.plan import Plan
+from devrun.plan import AppPlan, CommandPlan, Plan
 from devrun.project import Project, make_state_dir
 from devrun.running import try_lock
 
@@ -26,14 +26,18 @@ _LOCK = ".lock"
 def private_plan(plan: Plan) -> Plan:
     """The same stack for one user alone: free ports, no env file, no reload, no browser."""
     apps = {name: replace(app, port=0, reload=False, open=None) for name, app in plan.apps.items()}
-    return replace(plan, apps=apps, env_files=())
+    commands = {
+        name: command if command.port is None else replace(command, port=0) for name, command in plan.commands.items()
+    }
+    return replace(plan, apps=apps, commands=commands, env_files=())
 
 
 def freed_ports(plan: Plan) -> Iterator[str]:
-    """Say for each app with a port of its own that it has another one in a private stack."""
-    for name, app in plan.apps.items():
-        if isinstance(app.port, int) and app.port:
-            yield f"{name} has a free port this time, not {app.port}: a private stack takes no port from others"
+    """Say for each app and command with a port of its own that it has another one in a private stack."""
+    parts: list[AppPlan | CommandPlan] = [*plan.apps.values(), *plan.commands.values()]
+    for part in parts:
+        if isinstance(part.port, int) and part.port:
+            yield f"{part.name} has a free port this time, not {part.port}: a private stack takes no port from others"
 
 
 @contextmanager

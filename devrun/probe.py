@@ -15,6 +15,7 @@ FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 1.0
 PATIENCE_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
+CONNECT_SECONDS = 1.0
 
 
 async def until_healthy(endpoint: Endpoint, path: str, warn: Callable[[str], None]) -> None:
@@ -54,3 +55,29 @@ async def status_of(endpoint: Endpoint, path: str) -> int:
         return 0
     status = re.match(rb"HTTP/1\.\d (\d{3})\b", line)
     return int(status[1]) if status else 0
+
+
+async def answers(host: str, port: int) -> bool:
+    """Say whether somebody takes a connection there."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+async def speaks_http(host: str, port: int) -> bool:
+    """Say whether an HTTP server answers there. It is asked about itself (``OPTIONS *``): no page is made for that."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+                writer.write(f"OPTIONS * HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n".encode())
+                return (await reader.readexactly(5)) == b"HTTP/"
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, EOFError):
+        return False

@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Mapping
 
 from devrun.errors import BrokenAppError
-from devrun.events import AppBroken, Notice
+from devrun.events import AppBroken, AppExited, Notice
 from devrun.outputs.lines import place
-from devrun.outputs.status import app_status
+from devrun.outputs.status import WELL, statuses
+from devrun.phases import ending
 from devrun.plan import Endpoint
 from devrun.state import Snapshot
 
@@ -24,9 +25,15 @@ class Readiness:
         self._snapshot: Snapshot | None = None
 
     def tell(self, notice: Notice) -> None:
-        if isinstance(notice, AppBroken) and not self.outcome.done():
+        if isinstance(notice, AppBroken):
             message = f"{notice.app} cannot be started: {place(notice.failure)}"
-            self.outcome.set_exception(BrokenAppError(message, notice.failure.text))
+            self._fail(message, notice.failure.text)
+        elif isinstance(notice, AppExited) and notice.code and notice.retry is None:
+            self._fail(f"{notice.app} ended with {ending(notice.code)}", "\n".join(notice.tail))
+
+    def _fail(self, message: str, text: str) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(BrokenAppError(message, text))
             self.outcome.exception()  # that nobody may ask for it any more is no mistake
 
     def update(self, snapshot: Snapshot) -> None:
@@ -38,5 +45,5 @@ class Readiness:
         """Say which apps are not ready, and what they do: ``api is importing, web waits for api``."""
         if self._snapshot is None:
             return "it is only just starting"
-        apps = [app_status(self._snapshot, name, 0.0) for name in self._snapshot.apps]
-        return ", ".join(f"{app.name} {app.why or f'is {app.state}'}" for app in apps if app.state != "ready")
+        parts = [part for part in statuses(self._snapshot, 0.0) if part.kind != "external" and part.state not in WELL]
+        return ", ".join(f"{part.name} {part.why or f'is {part.state}'}" for part in parts)

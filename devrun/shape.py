@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from msgspec import inspect as types
 
-from devrun.config import NOT_YET
 from devrun.kinds import KEY_WORDS, LARGEST
 from devrun.places import KeyPath
 from devrun.uvicorn_settings import ELSEWHERE
@@ -24,6 +23,8 @@ Report = Callable[[KeyPath, str, str, str | None], None]
 _NOUNS = {
     "File": "a key at the top of devrun.toml",
     "App": "a key of an app",
+    "Command": "a key of a command",
+    "External": "a key of [external]",
     "EnvFile": "a key of [[dotenv]]",
     "Reload": "a key of [reload]",
     "UvicornSettings": "a setting of uvicorn",
@@ -59,8 +60,6 @@ def _check_struct(table: Mapping[str, object], kind: types.StructType, key: KeyP
 
 
 def _unknown(name: str, table: str, known: Iterable[str]) -> tuple[str, str, str | None]:
-    if table == "File" and name in NOT_YET:
-        return "not supported by this version of devrun", "", None
     if table == "UvicornSettings" and name in ELSEWHERE:
         return f"not set here: {ELSEWHERE[name]}", "", None
     near = _near(name, known)

@@ -61,8 +61,12 @@ class Spawner(Protocol):
 
 @dataclass(slots=True)
 class _Live:
-    """A run from the call that starts it until all of it is gone. ``pid`` is None before it has a process and after."""
+    """A run from the call that starts it until all of it is gone. ``pid`` is None before it has a process and after.
 
+    The recipe is the one by which it was started: the config may have changed since.
+    """
+
+    recipe: Recipe
     pid: int | None = None
     making: asyncio.Task[Made | None] | None = None
     channel: Channel | None = None
@@ -98,13 +102,13 @@ class Workers:
         self._clock = asyncio.get_running_loop().time
 
     def start(self, run: Run, paths: tuple[str, ...]) -> None:
-        live = self._live[run] = _Live()
+        live = self._live[run] = _Live(self._recipes[run.app])
         self._engine.note(run.app, paths)  # now, for a newer save may come before anything is made
         make = partial(self._engine.make, self._job(run, live))
         live.task = asyncio.create_task(self._live_through(run, live, make, None))
 
     def start_page(self, run: Run, failure: Failure) -> None:
-        live = self._live[run] = _Live()
+        live = self._live[run] = _Live(self._recipes[run.app])
         make = partial(self._engine.make_page, self._job(run, live))
         live.task = asyncio.create_task(self._live_through(run, live, make, failure))
 
@@ -144,7 +148,7 @@ class Workers:
         await self._engine.close()
 
     def _job(self, run: Run, live: _Live) -> Job:
-        return Job(run, self._recipes[run.app], lambda: not live.killed)
+        return Job(run, live.recipe, lambda: not live.killed)
 
     async def _live_through(self, run: Run, live: _Live, make: _Make, failure: Failure | None) -> None:
         code = -signal.SIGKILL  # of a run that is killed before it has a process
@@ -155,7 +159,7 @@ class Workers:
                 made = await self._made(live, make)
             except (OSError, ValueError) as exc:  # ValueError: what no process can be given, as a NUL in a variable
                 reason = exc.strerror if isinstance(exc, OSError) else exc
-                self._logs.feed(run, [f"{self._recipes[run.app].plan.python} cannot be started: {reason}"])
+                self._logs.feed(run, [f"{live.recipe.plan.python} cannot be started: {reason}"])
                 code = EXEC_FAILED
             else:
                 if made is not None:
@@ -195,7 +199,7 @@ class Workers:
         self._emit(Spawned(run, process.pid, self._clock()))
         if live.killed:  # asked while the process was being made
             kill_group(process.pid)
-        live.channel.send(self._order(run, failure))
+        live.channel.send(self._order(run, live.recipe, failure))
         code = await process.wait()
         live.pid = None
         self._groups.remove(process.pid)
@@ -222,8 +226,7 @@ class Workers:
                 os.close(live.console)
             live.console = live.channel.descriptors.popleft() if message["is"] == "paused" else None
 
-    def _order(self, run: Run, failure: Failure | None) -> dict[str, object]:
-        recipe = self._recipes[run.app]
+    def _order(self, run: Run, recipe: Recipe, failure: Failure | None) -> dict[str, object]:
         plan = recipe.plan
         identity = self._identity(plan)
         return {

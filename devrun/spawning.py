@@ -14,7 +14,7 @@ import socket
 import sys
 import termios
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from devrun.reports import AppReport, EngineReport
 class SpawnEngine:
     """Runs every worker as a fresh interpreter in a session and process group of its own."""
 
-    def __init__(self, apps: Iterable[str], surroundings: Surroundings) -> None:
-        self._apps = tuple(apps)
+    def __init__(self, apps: Collection[str], surroundings: Surroundings) -> None:
+        self._apps = apps
         self._surroundings = surroundings
         self._making = asyncio.Lock()
 
@@ -48,6 +48,9 @@ class SpawnEngine:
 
     def ended(self, run: Run, code: int) -> bool:
         return False
+
+    def adopt(self, names: Collection[str]) -> None:
+        return
 
     def report(self) -> EngineReport:
         return EngineReport({name: AppReport("spawn") for name in self._apps})
@@ -132,7 +135,7 @@ def wires(terminal: tuple[int, int] | None) -> Generator[Wires]:
     """Open them; close the process's ends afterwards, and ours too unless a process was made."""
     ours, theirs = socket.socketpair()
     try:
-        output, printed = _open_output(terminal)
+        output, printed = open_output(terminal)
     except OSError:
         ours.close()
         theirs.close()
@@ -148,7 +151,7 @@ def wires(terminal: tuple[int, int] | None) -> Generator[Wires]:
             os.close(output)
 
 
-def _open_output(terminal: tuple[int, int] | None) -> tuple[int, int]:
+def open_output(terminal: tuple[int, int] | None) -> tuple[int, int]:
     """Return a pair of descriptors: what is read, and what a worker prints to.
 
     Where the lines end up on a terminal, a worker gets one too, so that it colours them as it would by itself.

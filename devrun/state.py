@@ -6,11 +6,12 @@ Frozen data; imports no asyncio, clock, logging or disk. State is a union of cas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from devrun.events import Failure, Run
-from devrun.plan import Endpoint
+from devrun.plan import AppRules as AppRules
+from devrun.plan import CommandRules, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +174,68 @@ class AppState:
 
 
 @dataclass(frozen=True, slots=True)
-class AppRules:
-    """What the core needs to know of an app's plan."""
+class Launching:
+    """The command's process is starting, or runs and does not listen yet."""
 
-    depends_on: tuple[str, ...]
-    health: bool
-    grace: float
+    run: Run
+    pid: int | None
+    cycle: Cycle
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The command is ready: it listens, or has run for a while without."""
+
+    run: Run
+    pid: int | None
+    cycle: Cycle
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """The command (its last ``run``) has ended and is to be started again at ``retry_at``."""
+
+    run: Run
+    code: int
+    since: float
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The command has ended by itself and is not started again. ``code`` is 0 when it has done its work."""
+
+    code: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Off:
+    """The command was stopped while the stack is up, until somebody starts it."""
+
+
+CommandPhase = Waiting | Launching | Running | Resting | Ended | Off | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class CommandState:
+    """One command. ``leaving`` are older runs that are not gone yet; the next one starts when they are."""
+
+    name: str
+    phase: CommandPhase
+    generation: int = 0
+    leaving: tuple[Run, ...] = ()
+    deaths: int = 0
+    """Ends in a row, each soon after its start."""
+    last_death: str | None = None
+    """How the newest run that ended unasked did so, in a few words."""
+    was_ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole stack at one moment."""
+    """The whole stack at one moment. A part without rules was removed: it is only waited for."""
 
     seq: int
     stack: str
@@ -191,5 +243,25 @@ class Snapshot:
     apps: Mapping[str, AppState]
     rules: Mapping[str, AppRules]
     stage: Literal["idle", "up", "ready", "stopping", "killing"] = "idle"
-    """``up`` until every app was ready once; ``killing`` after the second request to stop."""
+    """``up`` until every app and command was ready once; ``killing`` after the second request to stop."""
     exit_code: int = 0
+    commands: Mapping[str, CommandState] = field(default_factory=dict[str, CommandState])
+    command_rules: Mapping[str, CommandRules] = field(default_factory=dict[str, CommandRules])
+    externals: tuple[str, ...] = ()
+    """The endpoints to which the stack only refers."""
+
+
+def put(snapshot: Snapshot, *states: AppState | CommandState) -> Snapshot:
+    """Return the stack with these parts as they are now."""
+    apps = {state.name: state for state in states if isinstance(state, AppState)}
+    commands = {state.name: state for state in states if isinstance(state, CommandState)}
+    return replace(snapshot, apps={**snapshot.apps, **apps}, commands={**snapshot.commands, **commands})
+
+
+def moved(snapshot: Snapshot, name: str, endpoint: Endpoint | None) -> Snapshot:
+    """Return the stack with a part at this endpoint, or at none; in the order of the parts."""
+    if snapshot.endpoints.get(name) == endpoint:
+        return snapshot
+    known = {**snapshot.endpoints, name: endpoint}
+    order = dict.fromkeys((*snapshot.apps, *snapshot.commands, *snapshot.externals, *known))
+    return replace(snapshot, endpoints={one: at for one in order if (at := known.get(one)) is not None})

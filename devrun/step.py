@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import assert_never
 
+from devrun import command
 from devrun.events import (
     Effect,
     Event,
+    Exited,
     FilesChanged,
     Kill,
+    Listening,
     Quit,
+    Reconfigured,
     RestartAsked,
+    Run,
     RunEvent,
     StackReady,
     StartPartsAsked,
@@ -25,35 +31,54 @@ from devrun.events import (
     Tell,
     UpAsked,
 )
-from devrun.life import UNFINISHED, Change, block, halt, of_leaving, of_newest, reload, retire, run_of, unblock, wake
-from devrun.plan import Endpoint
+from devrun.life import Change, halt, of_leaving, of_newest, reload, retire, wake
+from devrun.phases import run_of
+from devrun.plan import CommandRules, Endpoint
+from devrun.reconfigure import forget_gone, reconfigure
 from devrun.state import (
     AppRules,
     AppState,
-    Backoff,
-    Blocked,
-    Broken,
+    CommandState,
     Cycle,
+    Ended,
     Halted,
-    Serving,
+    Off,
+    Running,
     Snapshot,
     Stopped,
     Waiting,
+    moved,
+    put,
 )
+from devrun.waiting import all_ready, any_unfinished, start_waiting
+
+Step = tuple[Snapshot, tuple[Effect, ...]]
 
 STOP_MARGIN = 0.5
 """Seconds beyond ``grace`` that a lifespan gets when the whole stack goes down."""
-_HINDERING = (Broken, Backoff, Blocked, Halted)
-"""What keeps those from starting who depend on an app that was never ready, or is stopped."""
 
 
-def initial(stack: str, endpoints: Mapping[str, Endpoint], rules: Mapping[str, AppRules]) -> Snapshot:
-    """Return the snapshot before anything has started."""
-    apps = {name: AppState(name, Waiting(rule.depends_on)) for name, rule in rules.items()}
-    return Snapshot(0, stack, endpoints, apps, rules)
+def initial(
+    stack: str,
+    endpoints: Mapping[str, Endpoint],
+    rules: Mapping[str, AppRules],
+    commands: Mapping[str, CommandRules] = MappingProxyType({}),
+    externals: tuple[str, ...] = (),
+) -> Snapshot:
+    """Return the snapshot before anything has started. ``endpoints``: all that are known."""
+    return Snapshot(
+        0,
+        stack,
+        endpoints,
+        {name: AppState(name, Waiting(rule.depends_on)) for name, rule in rules.items()},
+        rules,
+        commands={name: CommandState(name, Waiting(rule.depends_on)) for name, rule in commands.items()},
+        command_rules=commands,
+        externals=externals,
+    )
 
 
-def step(snapshot: Snapshot, event: Event) -> tuple[Snapshot, tuple[Effect, ...]]:
+def step(snapshot: Snapshot, event: Event) -> Step:
     """Return the stack after ``event``, and what is to be done about it, in order."""
     before, effects = _apply(snapshot, event)
     if before is snapshot:  # most words only name files: nothing has become possible by them
@@ -62,7 +87,7 @@ def step(snapshot: Snapshot, event: Event) -> tuple[Snapshot, tuple[Effect, ...]
     return replace(after, seq=snapshot.seq + 1), (*effects, *more)
 
 
-def _apply(snapshot: Snapshot, event: Event) -> tuple[Snapshot, tuple[Effect, ...]]:
+def _apply(snapshot: Snapshot, event: Event) -> Step:
     match event:
         case UpAsked():
             return replace(snapshot, stage="up"), ()
@@ -71,11 +96,17 @@ def _apply(snapshot: Snapshot, event: Event) -> tuple[Snapshot, tuple[Effect, ..
         case RestartAsked():
             # What is stopped is started instead.
             cycle = Cycle("reload", event.at)
-            return _each(snapshot, event.apps or _running(snapshot), lambda state, rules: _renew(state, rules, cycle))
+            names = event.apps or _running(snapshot)
+            apps, effects = _each(snapshot, names, lambda state, rules: _renew(state, rules, cycle))
+            return _and(effects, _each_command(apps, names, lambda state, rules: command.renew(state, rules, cycle)))
         case StopPartsAsked():
-            return _each(snapshot, event.apps, lambda state, rules: halt(state, rules.grace))
+            apps, effects = _each(snapshot, event.apps, lambda state, rules: halt(state, rules.grace))
+            return _and(effects, _each_command(apps, event.apps, lambda state, rules: command.halt(state, rules.grace)))
         case StartPartsAsked():
-            return _each(snapshot, event.apps, wake)
+            apps, effects = _each(snapshot, event.apps, wake)
+            return _and(effects, _each_command(apps, event.apps, command.wake))
+        case Reconfigured():
+            return (snapshot, ()) if snapshot.stage in ("stopping", "killing") else reconfigure(snapshot, event)
         case FilesChanged():
             cycle = Cycle("reload", event.at, event.paths)
             return _each(snapshot, (event.app,), lambda state, rules: reload(state, rules, cycle))
@@ -83,33 +114,63 @@ def _apply(snapshot: Snapshot, event: Event) -> tuple[Snapshot, tuple[Effect, ..
             return _hear(snapshot, event)
 
 
-def _put(snapshot: Snapshot, *states: AppState) -> Snapshot:
-    return replace(snapshot, apps={**snapshot.apps, **{state.name: state for state in states}})
-
-
-def _hear(snapshot: Snapshot, event: RunEvent) -> tuple[Snapshot, tuple[Effect, ...]]:
-    """Give word of a run to its app: of the newest run, of one that is leaving, or drop it."""
-    state = snapshot.apps.get(event.run.app)
-    if state is None:
-        return snapshot, ()
-    if event.run in state.leaving:
-        changed, effects = of_leaving(state, event)
-    elif event.run == run_of(state.phase):
-        changed, effects = of_newest(snapshot, state, event)
+def _hear(snapshot: Snapshot, event: RunEvent) -> Step:
+    """Give word of a run to its part: of the newest run, of one that is leaving, or drop it."""
+    name, run = event.run.app, event.run
+    app, state = snapshot.apps.get(name), snapshot.commands.get(name)
+    if app is not None and (run in app.leaving or run == run_of(app.phase)):
+        changed, effects = of_leaving(app, event) if run in app.leaving else of_newest(snapshot, app, event)
+        after = snapshot if changed is app else put(snapshot, changed)
+    elif state is not None and (run in state.leaving or run == command.run_of(state.phase)):
+        after, effects = _hear_command(snapshot, state, event)
     else:
         return snapshot, ()
-    return snapshot if changed is state else _put(snapshot, changed), effects
+    if isinstance(event, Exited):
+        return _and(effects, forget_gone(after))
+    return after, effects
 
 
-def _each(
-    snapshot: Snapshot, names: Sequence[str], change: Callable[[AppState, AppRules], Change]
-) -> tuple[Snapshot, tuple[Effect, ...]]:
+def _hear_command(snapshot: Snapshot, state: CommandState, event: RunEvent) -> Step:
+    if event.run in state.leaving:
+        changed, effects = command.of_leaving(state, event)
+        return put(snapshot, changed), effects
+    rules = snapshot.command_rules[state.name]
+    changed, effects = command.of_newest(state, rules, event)
+    after = snapshot if changed is state else put(snapshot, changed)
+    match event, changed.phase:
+        case Listening(), Running():
+            return moved(after, state.name, event.endpoint), effects
+        case Exited(), Ended():
+            return moved(after, state.name, rules.promised), effects
+        case _:
+            return after, effects
+
+
+def _and(before: tuple[Effect, ...], then: Step) -> Step:
+    return then[0], (*before, *then[1])
+
+
+def _each(snapshot: Snapshot, names: Sequence[str], change: Callable[[AppState, AppRules], Change]) -> Step:
     """Change the apps with these names; strangers are passed over."""
     effects: tuple[Effect, ...] = ()
     for name in names:
-        if name in snapshot.apps:
+        if name in snapshot.rules:
             state, more = change(snapshot.apps[name], snapshot.rules[name])
-            snapshot, effects = _put(snapshot, state), (*effects, *more)
+            snapshot, effects = put(snapshot, state), (*effects, *more)
+    return snapshot, effects
+
+
+def _each_command(
+    snapshot: Snapshot, names: Sequence[str], change: Callable[[CommandState, CommandRules], command.CommandChange]
+) -> Step:
+    effects: tuple[Effect, ...] = ()
+    for name in names:
+        if name in snapshot.command_rules:
+            rules = snapshot.command_rules[name]
+            state, more = change(snapshot.commands[name], rules)
+            snapshot, effects = put(snapshot, state), (*effects, *more)
+            if isinstance(state.phase, Off):
+                snapshot = moved(snapshot, name, rules.promised)
     return snapshot, effects
 
 
@@ -122,61 +183,50 @@ def _running(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(name for name, state in snapshot.apps.items() if not isinstance(state.phase, Halted))
 
 
-def _stop(snapshot: Snapshot) -> tuple[Snapshot, tuple[Effect, ...]]:
+def _stop(snapshot: Snapshot) -> Step:
     if snapshot.stage in ("stopping", "killing"):
-        runs = (run for state in snapshot.apps.values() for run in state.leaving)
-        return replace(snapshot, stage="killing"), tuple(Kill(run) for run in runs)
-    interrupted = snapshot.stage == "idle" or (
-        snapshot.stage == "up" and any(isinstance(s.phase, (Waiting, *UNFINISHED)) for s in snapshot.apps.values())
-    )
-    states: list[AppState] = []
+        return replace(snapshot, stage="killing"), tuple(Kill(run) for run in _leaving(snapshot))
+    states: list[AppState | CommandState] = []
     effects: list[Effect] = []
-    for state in snapshot.apps.values():
-        left, retired = retire(state, snapshot.rules[state.name].grace + STOP_MARGIN)
+    for app in snapshot.apps.values():
+        rules = snapshot.rules.get(app.name)
+        left, retired = (app, ()) if rules is None else retire(app, rules.grace + STOP_MARGIN)
         states.append(replace(left, phase=Stopped()))
         effects.extend(retired)
-    return replace(_put(snapshot, *states), stage="stopping", exit_code=130 if interrupted else 0), tuple(effects)
+    for state in snapshot.commands.values():
+        asked = snapshot.command_rules.get(state.name)
+        ending, retired = (state, ()) if asked is None else command.retire(state, asked.grace)
+        states.append(replace(ending, phase=Stopped()))
+        effects.extend(retired)
+    return replace(put(snapshot, *states), stage="stopping", exit_code=_exit_code(snapshot)), tuple(effects)
 
 
-def _advance(snapshot: Snapshot, at: float) -> tuple[Snapshot, tuple[Effect, ...]]:
-    """Do what became possible: start apps whose dependencies are ready, tell that the stack is up, or quit."""
+def _leaving(snapshot: Snapshot) -> tuple[Run, ...]:
+    """The runs that are not gone yet."""
+    apps = (run for state in snapshot.apps.values() for run in state.leaving)
+    return (*apps, *(run for state in snapshot.commands.values() for run in state.leaving))
+
+
+def _exit_code(snapshot: Snapshot) -> int:
+    """130: it was not up yet. 1: a command has failed for good."""
+    if snapshot.stage == "idle" or (snapshot.stage == "up" and any_unfinished(snapshot)):
+        return 130
+    return int(any(isinstance(s.phase, Ended) and s.phase.code != 0 for s in snapshot.commands.values()))
+
+
+def _advance(snapshot: Snapshot, at: float) -> Step:
+    """Do what became possible: start what waited for others, tell that the stack is up, or quit."""
     match snapshot.stage:
         case "idle":
             return snapshot, ()
         case "stopping" | "killing":
-            done = not any(state.leaving for state in snapshot.apps.values())
-            return snapshot, (Quit(snapshot.exit_code),) if done else ()
+            return snapshot, () if _leaving(snapshot) else (Quit(snapshot.exit_code),)
         case "up" | "ready":
-            started, effects = _start_waiting(snapshot, at)
-            if started.stage == "up" and all(isinstance(s.phase, (Serving, Halted)) for s in started.apps.values()):
-                ports = tuple((name, endpoint.port) for name, endpoint in started.endpoints.items())
+            started, effects = start_waiting(snapshot, at)
+            if started.stage == "up" and all_ready(started):
+                parts = (*started.apps, *started.commands)
+                ports = tuple((name, started.endpoints[name].port) for name in parts if name in started.endpoints)
                 return replace(started, stage="ready"), (*effects, Tell(StackReady(ports)))
             return started, effects
         case _:
             assert_never(snapshot.stage)
-
-
-def _start_waiting(snapshot: Snapshot, at: float) -> tuple[Snapshot, tuple[Effect, ...]]:
-    effects: tuple[Effect, ...] = ()
-    for state in snapshot.apps.values():
-        if not isinstance(state.phase, (Waiting, Blocked)):
-            continue
-        on = tuple(name for name in snapshot.rules[state.name].depends_on if not _was_ready(snapshot.apps[name]))
-        culprit = next((snapshot.apps[name] for name in on if isinstance(snapshot.apps[name].phase, _HINDERING)), None)
-        if not on:
-            changed, more = unblock(state, at)
-        elif culprit is not None and isinstance(state.phase, Waiting):
-            changed, more = block(state, on, culprit)
-        else:
-            changed, more = replace(state, phase=replace(state.phase, on=on)), ()
-        snapshot, effects = _put(snapshot, changed), (*effects, *more)
-    return snapshot, effects
-
-
-def _was_ready(state: AppState) -> bool:
-    """Say whether those may start who depend on this app: it was ready since somebody last started it."""
-    phase = state.phase
-    starting = isinstance(phase, (Waiting, Blocked, Halted)) or (
-        isinstance(phase, UNFINISHED) and phase.cycle.cause == "start"
-    )
-    return state.was_ready and not starting

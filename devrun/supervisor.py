@@ -17,6 +17,7 @@ from devrun.events import (
     Expired,
     Healthy,
     Kill,
+    Launch,
     LoadedFile,
     Notice,
     Probe,
@@ -29,6 +30,7 @@ from devrun.events import (
     Terminate,
     Watch,
 )
+from devrun.launch import Launcher
 from devrun.spawn import Spawner
 from devrun.state import Snapshot
 from devrun.step import step
@@ -87,9 +89,10 @@ class Supervisor:
         spawner: Spawner,
         tracker: Tracker,
         healthy: Callable[[str], asyncio.Future[None]],
+        launcher: Launcher,
     ) -> int:
         """Take events until everything has ended. ``healthy`` returns a future that is done when an app is."""
-        hands = _Hands(self, self._clock, spawner, tracker, healthy)
+        hands = _Hands(self, self._clock, spawner, tracker, healthy, launcher)
         code: int | None = None
         while code is None:
             snapshot, effects = step(snapshot, await self._queue.get())
@@ -115,12 +118,14 @@ class _Hands:
         spawner: Spawner,
         tracker: Tracker,
         healthy: Callable[[str], asyncio.Future[None]],
+        launcher: Launcher,
     ) -> None:
         self._supervisor = supervisor
         self._clock = clock
         self._spawner = spawner
         self._tracker = tracker
         self._healthy = healthy
+        self._launcher = launcher
         self._probes: dict[str, asyncio.Future[None]] = {}
 
     def close(self) -> None:
@@ -136,10 +141,12 @@ class _Hands:
                 self._spawner.start_page(run, failure)
             case Begin(run):
                 self._spawner.begin(run)
+            case Launch(run):
+                self._launcher.launch(run)
             case Terminate(run):
-                self._spawner.terminate(run)
+                self._ender(run).terminate(run)
             case Kill(run):
-                self._spawner.kill(run)
+                self._ender(run).kill(run)
             case Probe(run):
                 self._probe(run)
             case Arm():
@@ -152,6 +159,9 @@ class _Hands:
                 self._supervisor.tell(notice)
             case _:
                 assert_never(effect)
+
+    def _ender(self, run: Run) -> Spawner | Launcher:
+        return self._launcher if self._launcher.has(run) else self._spawner
 
     def _arm(self, arm: Arm) -> None:
         def expire() -> None:

@@ -20,7 +20,9 @@ PARTS = ("url", "host", "port", "ws_url")
 FOLDER = "workspaceFolder"
 
 _TOKEN = re.compile(r"\$\$|\$\{([^}]*)(\}?)")
-_EXPECTED = "${NAME.url}, .host, .port or .ws_url of an app, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign"
+_EXPECTED = (
+    "${NAME.url}, .host, .port or .ws_url of an endpoint, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign"
+)
 
 
 @dataclass(frozen=True, slots=True)

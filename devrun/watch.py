@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from watchfiles import Change
 
 from devrun.changes import Changes
 from devrun.events import Event, FilesChanged, LoadedFile, Run
 from devrun.folders import MOST_FOLDERS, Identity, walk
-from devrun.matching import Root, interest, is_pruned
+from devrun.loaded import Stamp
+from devrun.matching import CONFIG, Root, interest, interest_in, is_pruned
 from devrun.notify import Opener, first_cause, is_exhausted, open_best
 from devrun.plan import AppPlan
 
@@ -73,29 +76,37 @@ class _Pace:
         return SOME_QUIET if follows or at_once > SAVE_PATHS else 0.0
 
 
-class Watcher:
-    """Watches for all apps. ``begin``, ``loaded`` and ``settle`` are to be called in the loop's thread.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is watched: the apps, and ``files`` that concern the whole stack (told as those of the app ``CONFIG``).
 
-    ``own`` are files and folders that devrun itself writes: they never concern an app.
+    Of each of these the stamp is given that it had when it was read: what was saved since is told. ``own`` are files
+    and folders that devrun itself writes: they never concern an app.
     """
+
+    apps: Iterable[AppPlan]
+    own: Iterable[Path] = ()
+    files: Mapping[Path, Stamp | None] = MappingProxyType({})
+
+
+class Watcher:
+    """Watches for all apps. ``begin``, ``loaded`` and ``settle`` are to be called in the loop's thread."""
 
     opener: Opener = staticmethod(open_best)
 
     def __init__(
         self,
-        apps: Iterable[AppPlan],
+        scope: Scope,
         project: Path,
         *,
         emit: Callable[[Event], None],
         clock: Callable[[], float],
         warn: Callable[[str], None],
-        own: Iterable[Path] = (),
     ) -> None:
-        folder = os.path.normpath(project)
-        self._interests = tuple(interest(plan, folder, os.path.isdir) for plan in apps if plan.reload)
-        self._roots = tuple(dict.fromkeys([Root(folder), *(root for one in self._interests for root in one.roots)]))
-        self._named = frozenset(root.path for root in self._roots)
-        self._changes = Changes(self._interests, project, own)
+        self._folder = os.path.normpath(project)
+        self._care(scope)
+        self._changes = Changes(self._interests, project, scope.own)
+        self._changes.know(scope.files)
         self._emit = emit
         self._clock = clock
         self._warn = warn
@@ -108,10 +119,28 @@ class Watcher:
         self._wake = asyncio.Event()
         self._folders_moved = False
         self._walk_due = False
+        self._walk_first = True
         self._walk_not_before = 0.0
         self._net_at = 0.0
         self._polling = False
         self._cut_told = False
+
+    def reconfigure(self, scope: Scope) -> None:
+        """Watch for these from now on."""
+        self._care(scope)
+        self._changes.reconfigure(self._interests, scope.own)
+        self._changes.know(scope.files)
+        self._walk_due = self._walk_first = True
+        self._wake.set()
+
+    def _care(self, scope: Scope) -> None:
+        interests = [interest(plan, self._folder, os.path.isdir) for plan in scope.apps if plan.reload]
+        if named := [os.path.normpath(file) for file in scope.files]:
+            interests.append(interest_in(named))
+        self._interests = tuple(interests)
+        roots = [Root(self._folder), *(root for one in interests for root in one.roots)]
+        self._roots = tuple(dict.fromkeys(roots))
+        self._named = frozenset(root.path for root in self._roots)
 
     def begin(self, run: Run) -> None:
         """A new run starts; files that it has not reported yet still count if an older run loaded them."""
@@ -133,13 +162,13 @@ class Watcher:
         """Watch until cancelled. A watcher that fails is made anew, after a pause that grows."""
         if not self._interests:
             await asyncio.Event().wait()
-        failures, first, lost = 0, True, True
+        failures, lost = 0, True
         while True:
             began = asyncio.get_running_loop().time()
             try:
                 if lost:
-                    await self._walk(first=first)
-                    first = lost = False
+                    await self._walk()
+                    lost = False
                 await self._watch()
             except Exception as error:
                 steady = asyncio.get_running_loop().time() - began > STEADY_SECONDS
@@ -236,13 +265,15 @@ class Watcher:
         least = NET_SECONDS_POLLING if self._polling else NET_SECONDS
         self._net_at = loop.time() + max(least, (loop.time() - began) / NET_SHARE)
 
-    async def _walk(self, *, first: bool = False) -> None:
+    async def _walk(self) -> None:
         """Find the folders of own files anew, not so often that it takes more than ``WALK_SHARE`` of the time."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._walk_due = False
+        first = self._walk_first
         tree = await asyncio.to_thread(walk, self._roots, self._is_wanted, self._is_skipped)
         self._checks |= self._changes.adopt(tree, first=first)
+        self._walk_first &= not first
         self._folders_moved = True
         self._walk_not_before = loop.time() + (loop.time() - began) / WALK_SHARE
         if tree.cut and not self._cut_told:
@@ -270,7 +301,7 @@ class Watcher:
         # Without a pause from here on: the stamps are read once more, against the runs as they are now.
         told = self._changes.tell(suspects)
         if told:
-            self._pace.told(asyncio.get_running_loop().time(), suspects, told)
+            self._pace.told(asyncio.get_running_loop().time(), suspects, told.keys() - {CONFIG})
         for app, paths in told.items():
             self._emit(FilesChanged(app, paths, at))
 

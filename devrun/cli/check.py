@@ -34,11 +34,13 @@ def check(config: Path | None) -> None:
         click.echo(f"warning: {warning}", err=True)
     for caution in cautions(_wanted(plan), project, plan.environ, {}):
         click.echo(f"warning: {caution}", err=True)
-    count = len(plan.apps)
-    click.echo(f"{project.config.name}: no mistakes: {count} {'app' if count == 1 else 'apps'}")
+    counts = [(len(plan.apps), "app"), (len(plan.commands), "command"), (len(plan.externals), "external")]
+    found = ", ".join(f"{count} {noun if count == 1 else noun + 's'}" for count, noun in counts if count)
+    click.echo(f"{project.config.name}: no mistakes: {found}")
 
 
 def _wanted(plan: Plan) -> list[Wanted]:
     """The env files with the names that they would set; what the addresses will be is not known yet."""
-    endpoints = {name: Endpoint(name, app.host, 0) for name, app in plan.apps.items()}
+    names = (*plan.apps, *plan.commands, *plan.externals)
+    endpoints = {name: Endpoint(name, "127.0.0.1", 0) for name in names}
     return [(file, env_file_variables(plan, file, endpoints)) for file in plan.env_files]

@@ -10,7 +10,7 @@ import click
 from devrun.errors import DevrunError
 from devrun.events import AppReady, AppStopped, Notice
 from devrun.outputs.lines import line
-from devrun.outputs.status import AppStatus, Outcome, read_outcome
+from devrun.outputs.status import WELL, AppStatus, Outcome, read_outcome
 
 
 def outcome_in(answer: Mapping[str, Any]) -> Outcome:
@@ -25,7 +25,7 @@ def outcome_in(answer: Mapping[str, Any]) -> Outcome:
 
 
 def tell(outcome: Outcome) -> None:
-    """Print a line for each app that is ready or stopped."""
+    """Print a line for each app or command that is well or stopped."""
     for app in outcome.apps:
         notice = _notice(app, outcome.seconds)
         if notice is not None:
@@ -49,7 +49,7 @@ def reasons(apps: Sequence[AppStatus]) -> str:
 
 def _notice(app: AppStatus, seconds: float) -> Notice | None:
     match app.state:
-        case "ready":
+        case well if well in WELL:
             return AppReady(app.name, app.url, seconds, first=False)
         case "stopped":
             return AppStopped(app.name)

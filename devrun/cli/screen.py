@@ -52,7 +52,7 @@ class Screen:
     def tell(self, notice: Notice) -> None:
         """Show a notice among the log lines."""
         if isinstance(notice, StackStarting):
-            self._painter.know(notice.apps)
+            self._painter.know((*notice.apps, *notice.commands))
         self._backlog.add(OURSELVES, [self._painter.notice(notice)])
         self._wake.set()
 
@@ -63,7 +63,7 @@ class Screen:
 
     def update(self, snapshot: Snapshot) -> None:
         """Show this in the table from now on."""
-        self._painter.know(snapshot.apps)
+        self._painter.know((*snapshot.apps, *snapshot.commands))
         self._snapshot = snapshot
         self._wake.set()
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -52,20 +53,23 @@ def up(names: tuple[str, ...], config: Path | None, detach: bool, no_reload: boo
     if output["json_lines"] and output["plain"]:
         raise click.UsageError("--json and --plain exclude each other")
     project = find(here(), config)
-    plan = read_plan(project, Choices(names, reload=not no_reload))
+    choices = Choices(names, reload=not no_reload)
+    plan = read_plan(project, choices)
     if detach:
         arguments = [*names, f"--config={project.config}", *(["--no-reload"] if no_reload else [])]
         return up_detached(project, arguments, as_json=output["json_lines"])
     modes: list[Mode] = [mode for flag, mode in _MODES.items() if output[flag]]
-    return asyncio.run(run(plan, project, modes[0] if modes else "auto"))
+    read = None if no_reload else partial(read_plan, project, choices)
+    return asyncio.run(run(plan, project, modes[0] if modes else "auto", read))
 
 
-async def run(plan: Plan, project: Project, mode: Mode) -> int:
-    """Show the stack until it has ended; return the exit code."""
+async def run(plan: Plan, project: Project, mode: Mode, read: Callable[[], Plan] | None) -> int:
+    """Show the stack until it has ended; return the exit code. ``read`` reads the plan anew."""
     view = choose(mode, sys.stdout, os.environ)
     screen = view if isinstance(view, Interactive) else None
     browser = Browser(plan, screen)
-    stack = Stack(plan, project, view, [browser, SchemaFile(project)], None if screen is None else terminal())
+    size = None if screen is None else terminal()
+    stack = Stack(plan, project, view, [browser, SchemaFile(project)], size, read)
     loop = asyncio.get_running_loop()
     for signum in SIGNALS:
         if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:  # nohup
@@ -118,7 +122,7 @@ class Browser:
 
     def tell(self, notice: Notice) -> None:
         if isinstance(notice, AppReady) and notice.first and notice.app in self._paths and self._screen is not None:
-            self._open(notice.url + self._paths[notice.app])
+            self._open(f"{notice.url}{self._paths[notice.app]}")
 
     def open(self) -> None:
         """Open the apps that the plan marks; the first one when it marks none."""

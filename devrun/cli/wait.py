@@ -10,6 +10,7 @@ from devrun.cli.asking import ask_stack
 from devrun.cli.completing import stack_names
 from devrun.cli.outcomes import failure_of, outcome_in, reasons, tell
 from devrun.errors import NotReadyError
+from devrun.outputs.status import WELL
 
 
 @click.command(short_help="Wait until apps of the running stack are ready.")
@@ -18,7 +19,7 @@ from devrun.errors import NotReadyError
 @click.option("--or-broken", is_flag=True, help="Give up when one of them is broken: exit code 1.")
 @click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")
 def wait(names: tuple[str, ...], timeout: float | None, or_broken: bool, config: Path | None) -> None:
-    """Wait until the named apps, or all that are not stopped, are ready.
+    """Wait until the named apps and commands, or all that are not stopped, are ready.
 
     A broken app may be mended meanwhile by a save, so that one is waited for, too, unless --or-broken is given. The
     exit code is 3 when no stack is running.
@@ -29,8 +30,8 @@ def wait(names: tuple[str, ...], timeout: float | None, or_broken: bool, config:
     """
     outcome = outcome_in(ask_stack(config, "wait", apps=names, seconds=timeout, or_broken=or_broken))
     tell(outcome)
-    missing = [app for app in outcome.apps if app.state != "ready"]
-    broken = [app for app in missing if app.trouble is not None or app.state == "broken"]
+    missing = [app for app in outcome.apps if app.state not in WELL]
+    broken = [app for app in missing if app.trouble is not None or app.state in ("broken", "failed")]
     if or_broken and broken:
         raise failure_of(broken)
     if missing:

@@ -17,6 +17,7 @@ import msgspec
 from devrun.control import outcome
 from devrun.control.fields import RefusedError
 from devrun.control.inspecting import Inspector
+from devrun.control.outcome import Part
 from devrun.control.protocol import (
     AskAttach,
     AskDown,
@@ -33,9 +34,9 @@ from devrun.control.protocol import (
 from devrun.control.telling import tell_entries
 from devrun.events import Event, Notice, RestartAsked, Run, StartPartsAsked, StopAsked, StopPartsAsked
 from devrun.history import History
-from devrun.life import run_of
-from devrun.outputs.status import app_status, document
-from devrun.state import AppState, Halted, Snapshot
+from devrun.outputs.status import document, part_status
+from devrun.phases import run_of
+from devrun.state import Halted, Off, Snapshot
 
 PATIENCE = 10.0
 """Seconds that an asker waits for the first snapshot of a stack that is only just starting."""
@@ -80,7 +81,7 @@ class Desk:
             case AskWait():
                 return await self._wait(request, snapshot)
             case AskLogs():
-                _check(request.apps or (), snapshot)
+                _check(request.apps or (), _parts(snapshot))
                 await tell_entries(request, self._history, self._stack, more)
                 return {}
             case AskEndpoints():
@@ -106,9 +107,10 @@ class Desk:
         return {"pid": self._inspector.pid}
 
     async def _order(self, request: AskRestart | AskStop | AskStart, snapshot: Snapshot) -> Mapping[str, Any]:
-        _check(request.apps, snapshot)
+        _check(request.apps, _parts(snapshot))
         _check_stage(snapshot)
-        names, since = request.apps or _awake(snapshot), self._loop.time()
+        # All that are to be restarted are all apps: a dev server reloads by itself.
+        names, since = request.apps or _awake(snapshot.apps), self._loop.time()
         match request:
             case AskRestart():
                 self._post(RestartAsked(names, since))
@@ -121,8 +123,8 @@ class Desk:
         return self._outcome(names, since)
 
     async def _wait(self, request: AskWait, snapshot: Snapshot) -> Mapping[str, Any]:
-        _check(request.apps, snapshot)
-        names, since = request.apps or _awake(snapshot), self._loop.time()
+        _check(request.apps, _parts(snapshot))
+        names, since = request.apps or _awake(_parts(snapshot)), self._loop.time()
         with suppress(TimeoutError):
             async with asyncio.timeout(request.seconds):
                 await self._until(names, outcome.is_ready, outcome.is_broken if request.or_broken else None)
@@ -131,13 +133,14 @@ class Desk:
     async def _until(
         self,
         names: Sequence[str],
-        all_are: Callable[[AppState], bool],
-        or_one_is: Callable[[AppState], bool] | None = None,
+        all_are: Callable[[Part], bool],
+        or_one_is: Callable[[Part], bool] | None = None,
     ) -> None:
         while True:
             snapshot = self._now()
             _check_stage(snapshot)
-            states = [snapshot.apps[name] for name in names if name in snapshot.apps]
+            parts = _parts(snapshot)
+            states = [parts[name] for name in names if name in parts]
             if all(map(all_are, states)) or (or_one_is is not None and any(map(or_one_is, states))):
                 return
             await self._news.wait()
@@ -152,7 +155,7 @@ class Desk:
         return self._places(snapshot)
 
     def _attach(self, app: str, snapshot: Snapshot) -> Handover:
-        _check((app,), snapshot)
+        _check((app,), snapshot.apps)
         _check_stage(snapshot)
         state = snapshot.apps[app]
         run = run_of(state.phase)
@@ -169,7 +172,7 @@ class Desk:
 
     def _outcome(self, names: Sequence[str], since: float) -> Mapping[str, Any]:
         snapshot, now = self._now(), self._loop.time()
-        apps = [app_status(snapshot, name, now) for name in names if name in snapshot.apps]
+        apps = [part_status(snapshot, name, now) for name in names if name in _parts(snapshot)]
         return {"seconds": now - since, "apps": msgspec.to_builtins(apps)}
 
     def _places(self, snapshot: Snapshot) -> Mapping[str, Any]:
@@ -177,16 +180,21 @@ class Desk:
         return {"stack": self._stack, "endpoints": places}
 
 
-def _awake(snapshot: Snapshot) -> tuple[str, ...]:
+def _parts(snapshot: Snapshot) -> dict[str, Part]:
+    """What can be stopped and started."""
+    return {**snapshot.apps, **snapshot.commands}
+
+
+def _awake(parts: Mapping[str, Part]) -> tuple[str, ...]:
     """Whom "all" means: those that nobody has stopped."""
-    return tuple(name for name, state in snapshot.apps.items() if not isinstance(state.phase, Halted))
+    return tuple(name for name, state in parts.items() if not isinstance(state.phase, (Halted, Off)))
 
 
-def _check(names: Sequence[str], snapshot: Snapshot) -> None:
+def _check(names: Sequence[str], parts: Mapping[str, Part]) -> None:
     for name in names:
-        if name not in snapshot.apps:
-            near = difflib.get_close_matches(name, snapshot.apps, 1)
-            known = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(snapshot.apps)}"
+        if name not in parts:
+            near = difflib.get_close_matches(name, parts, 1)
+            known = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(parts)}"
             raise RefusedError("unknown-name", f"the running stack has no app {_shown(name)}; {known}")
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from devrun.control.memory import measure
-from devrun.life import pid_of
-from devrun.outputs.status import Details, StackStatus, app_status
+from devrun.outputs.status import Details, StackStatus, statuses
+from devrun.phases import pid_of
 from devrun.reports import EngineReport
-from devrun.state import Snapshot
+from devrun.state import Launching, Running, Snapshot
 
 
 class Guard(Protocol):
@@ -42,7 +42,7 @@ class Inspector:
             pid=self.pid,
             stage="stopping" if snapshot.stage == "killing" else snapshot.stage,
             up_seconds=now - self._since,
-            apps=tuple(app_status(snapshot, name, now) for name in snapshot.apps),
+            apps=statuses(snapshot, now),
             details=details,
         )
 
@@ -60,6 +60,9 @@ class Inspector:
             pid = pid_of(state.phase)
             if pid is not None:
                 known[pid] = "workers"
+        for command in snapshot.commands.values():
+            if isinstance(command.phase, Launching | Running) and command.phase.pid is not None:
+                known[command.phase.pid] = "commands"
         if self.guard is not None:
             known[self.guard.pid] = "guard"
         return known

@@ -66,6 +66,8 @@ def _kind_below(process: psutil.Process, known: Mapping[int, str]) -> str:
         above = next((known[parent.pid] for parent in process.parents() if parent.pid in known), above)
     if above in ("workers", "children of workers"):
         return "children of workers"
+    if above == "commands":
+        return above
     # These fork nothing but workers: one that is on its way out, or so new that it is not announced yet.
     return "workers" if above in ("fork servers", "checkpoints") else "others"
 

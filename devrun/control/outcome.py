@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from devrun.state import AppState, Backoff, Blocked, Broken, Halted, Serving
+from devrun import command
+from devrun.state import AppState, Backoff, Blocked, Broken, CommandState, Ended, Halted, Off, Resting, Serving
+
+Part = AppState | CommandState
 
 
-def has_arrived(state: AppState) -> bool:
+def has_arrived(state: Part) -> bool:
     """A start or restart has come to its end, good or bad."""
-    return is_ready(state) or is_broken(state) or isinstance(state.phase, Halted)
+    return is_ready(state) or is_broken(state) or isinstance(state.phase, (Halted, Off))
 
 
-def is_ready(state: AppState) -> bool:
+def is_ready(state: Part) -> bool:
+    """It serves; of a command: it runs, or has done its work."""
+    if isinstance(state, CommandState):
+        return command.is_ready(state.phase)
     return isinstance(state.phase, Serving)
 
 
-def is_broken(state: AppState) -> bool:
+def is_broken(state: Part) -> bool:
     """It is not ready, and will not be unless somebody mends something."""
-    return isinstance(state.phase, (Broken, Backoff, Blocked))
+    if isinstance(state.phase, Ended):
+        return state.phase.code != 0
+    return isinstance(state.phase, (Broken, Backoff, Blocked, Resting))
 
 
-def is_gone(state: AppState) -> bool:
+def is_gone(state: Part) -> bool:
     """Nothing of it runs."""
-    return isinstance(state.phase, Halted) and not state.leaving
+    return isinstance(state.phase, (Halted, Off)) and not state.leaving

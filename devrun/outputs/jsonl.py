@@ -53,7 +53,7 @@ def _object(name: str, fields: Mapping[str, object]) -> str:
 def _event(notice: Notice) -> tuple[str, Mapping[str, object]]:
     match notice:
         case StackStarting():
-            return "starting", {"stack": notice.stack, "apps": notice.apps}
+            return "starting", {"stack": notice.stack, "apps": notice.apps, "commands": notice.commands}
         case Wrote():
             return "wrote", {"path": notice.path}
         case AppReady():

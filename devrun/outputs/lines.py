@@ -23,8 +23,8 @@ from devrun.events import (
     Warned,
     Wrote,
 )
-from devrun.life import ending
 from devrun.outputs.text import log_text, one_line
+from devrun.phases import ending
 
 MOST_PATHS = 3
 """Files of a reload that are named; more are counted."""
@@ -56,11 +56,13 @@ def place(failure: Failure) -> str:
 def _words(notice: Notice) -> str:
     match notice:
         case StackStarting():
-            return f"starting {notice.stack}: {_count(len(notice.apps), 'app')}"
+            commands = f", {_count(len(notice.commands), 'command')}" if notice.commands else ""
+            return f"starting {notice.stack}: {_count(len(notice.apps), 'app')}{commands}"
         case Wrote():
             return f"wrote {notice.path}"
         case AppReady():
-            return f"ready {notice.app} {notice.url} in {notice.seconds:.2f}s"
+            url = "" if notice.url is None else f" {notice.url}"
+            return f"ready {notice.app}{url} in {notice.seconds:.2f}s"
         case StackReady():
             return " ".join(["stack ready", *(f"{name}={port}" for name, port in notice.ports)])
         case AppReloading() | AppBroken() | AppExited():
@@ -83,7 +85,8 @@ def _trouble(notice: AppReloading | AppBroken | AppExited) -> str:
             return f"broken {notice.app}: {place(notice.failure)}"
         case AppExited():
             again = f" again in {notice.retry:g}s" if notice.retry else ""
-            return f"exited {notice.app}: {ending(notice.code)}; restarting{again}"
+            then = "" if notice.retry is None else f"; restarting{again}"
+            return f"exited {notice.app}: {ending(notice.code)}{then}"
         case _:
             assert_never(notice)
 

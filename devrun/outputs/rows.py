@@ -14,16 +14,8 @@ from devrun.outputs.lines import place
 from devrun.outputs.status import AppStatus, Trouble
 
 URGENCY = (
-    "paused",
-    "broken",
-    "restarting",
-    "reloading",
-    "starting",
-    "importing",
-    "waiting",
-    "stopping",
-    "ready",
-    "stopped",
+    *("paused", "broken", "failed", "restarting", "reloading", "starting", "importing", "waiting", "stopping"),
+    *("ready", "running", "done", "stopped", "external"),
 )
 """All words for a state; the first ones need a person's attention most."""
 
@@ -69,7 +61,7 @@ def row_of(app: AppStatus, position: int) -> Row:
         position=position,
         word=app.state,
         state=app.state if retry is None else f"{app.state} in {max(math.ceil(retry), 1)}s",
-        url=app.url,
+        url=app.url or "",
         pid="" if app.pid is None else str(app.pid),
         reloads=str(app.reloads) if app.reloads else "",
         last="" if app.reload_seconds is None else duration(app.reload_seconds),

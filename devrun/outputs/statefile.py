@@ -122,12 +122,9 @@ def _tables(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 
 
 def _endpoint(name: str, table: Mapping[str, Any]) -> Endpoint:
-    return Endpoint(
-        name=name,
-        host=_typed(table, "host", str),
-        port=_typed(table, "port", int),
-        scheme=urlsplit(_typed(table, "url", str)).scheme,
-    )
+    url = _typed(table, "url", str)
+    endpoint = Endpoint(name, _typed(table, "host", str), _typed(table, "port", int), urlsplit(url).scheme)
+    return endpoint if endpoint.url == url else replace(endpoint, given=url)
 
 
 def _env_file(table: Mapping[str, Any]) -> EnvFileRecord:

@@ -12,9 +12,10 @@ from typing import Any, Literal, assert_never
 
 import msgspec
 
-from devrun.life import pid_of
 from devrun.outputs.lines import place
 from devrun.outputs.text import log_text, one_line
+from devrun.phases import ending, pid_of
+from devrun.plan import Endpoint
 from devrun.reports import AppReport, ServerReport
 from devrun.state import (
     AppState,
@@ -22,12 +23,18 @@ from devrun.state import (
     Beginning,
     Blocked,
     Broken,
+    CommandState,
     Cycle,
     Doubtful,
+    Ended,
     Halted,
     Holding,
     Importing,
+    Launching,
+    Off,
     Probing,
+    Resting,
+    Running,
     Serving,
     Snapshot,
     Stopped,
@@ -36,7 +43,19 @@ from devrun.state import (
 
 VERSION = 1
 
-MEMORY_KINDS = ("launcher", "guard", "fork servers", "checkpoints", "workers", "children of workers", "others")
+WELL = frozenset(("ready", "running", "done"))
+"""The words of parts that do, or have done, what they are there for."""
+
+MEMORY_KINDS = (
+    "launcher",
+    "guard",
+    "fork servers",
+    "checkpoints",
+    "workers",
+    "children of workers",
+    "commands",
+    "others",
+)
 
 _REMEMBERED = 60.0
 """Seconds for which it is still said why the worker before died."""
@@ -55,13 +74,14 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class AppStatus:
-    """One app. ``why`` is empty when all is well, and one line."""
+    """An app, a command or an external. ``why`` is empty when all is well, and one line."""
 
     name: str
     state: str
-    url: str
-    host: str
-    port: int
+    url: str | None
+    """None for a command that does not listen, as are ``host`` and ``port``."""
+    host: str | None
+    port: int | None
     pid: int | None = None
     up_seconds: float | None = None
     """How long it is ready; None: it is not."""
@@ -72,6 +92,7 @@ class AppStatus:
     """How long the newest reload took."""
     why: str = ""
     trouble: Trouble | None = None
+    kind: Literal["app", "command", "external"] = "app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +147,76 @@ def read(data: Mapping[str, Any]) -> StackStatus:
     if data.get("v") != VERSION:
         raise ValueError(f"not a status of version {VERSION}")
     return msgspec.convert(data, StackStatus)
+
+
+def statuses(snapshot: Snapshot, now: float) -> tuple[AppStatus, ...]:
+    """Return how everything is that has a row in the tables."""
+    names = (*snapshot.apps, *snapshot.commands, *snapshot.externals)
+    return tuple(part_status(snapshot, name, now) for name in dict.fromkeys(names))
+
+
+def part_status(snapshot: Snapshot, name: str, now: float) -> AppStatus:
+    """Return how one row is."""
+    if name in snapshot.apps:
+        return app_status(snapshot, name, now)
+    if name in snapshot.commands:
+        return command_status(snapshot.commands[name], snapshot.endpoints.get(name), now)
+    return external_status(snapshot.endpoints[name])
+
+
+def external_status(endpoint: Endpoint) -> AppStatus:
+    """Return what is known of an external: where it is."""
+    return AppStatus(endpoint.name, "external", endpoint.url, endpoint.host, endpoint.port, kind="external")
+
+
+def command_status(state: CommandState, endpoint: Endpoint | None, now: float) -> AppStatus:
+    """Return how a command is."""
+    phase = state.phase
+    return AppStatus(
+        name=state.name,
+        state=word_of_command(state, endpoint),
+        url=None if endpoint is None else endpoint.url,
+        host=None if endpoint is None else endpoint.host,
+        port=None if endpoint is None else endpoint.port,
+        pid=phase.pid if isinstance(phase, Launching | Running) else None,
+        up_seconds=max(now - phase.since, 0.0) if isinstance(phase, Running) else None,
+        retry_seconds=max(phase.retry_at - now, 0.0) if isinstance(phase, Resting) else None,
+        why=one_line(_why_command(state, now)),
+        kind="command",
+    )
+
+
+def word_of_command(state: CommandState, endpoint: Endpoint | None) -> str:
+    """Return the one word for what a command does."""
+    match state.phase:
+        case Waiting(on=on):
+            return "waiting" if on else "stopping" if state.leaving else "starting"
+        case Launching(cycle=cycle):
+            return _word_of_start(cycle, "starting")
+        case Running():
+            return "running" if endpoint is None else "ready"
+        case Resting():
+            return "restarting"
+        case Ended(code=code):
+            return "failed" if code else "done"
+        case Off() | Stopped():
+            return "stopping" if state.leaving else "stopped"
+        case _:
+            assert_never(state.phase)
+
+
+def _why_command(state: CommandState, now: float) -> str:
+    match state.phase:
+        case Waiting(on=on) if on:
+            return f"waits for {', '.join(on)}"
+        case Ended(code=code) if code:
+            return ending(code)
+        case Resting():
+            return f"ended {state.deaths} times: {state.last_death}"
+        case Running(since=since) if state.deaths and now - since < _REMEMBERED:
+            return f"restarted after {state.last_death}"
+        case _:
+            return ""
 
 
 def app_status(snapshot: Snapshot, name: str, now: float) -> AppStatus:

@@ -16,7 +16,7 @@ from rich.console import Group
 from rich.text import Text
 
 from devrun.outputs.rows import URGENCY, Row, age, row_of
-from devrun.outputs.status import StackStatus, app_status, word_of
+from devrun.outputs.status import StackStatus, part_status, word_of, word_of_command
 from devrun.outputs.text import one_line
 from devrun.state import Snapshot
 
@@ -28,11 +28,15 @@ _STYLES = {
     "starting": "cyan",
     "reloading": "yellow",
     "ready": "green",
+    "running": "green",
+    "done": "dim",
     "broken": "bold red",
     "paused": "bold yellow",
+    "failed": "bold red",
     "restarting": "magenta",
     "stopping": "yellow",
     "stopped": "dim",
+    "external": "dim",
 }
 _GAP = "  "
 _SHORTEST_NAME = 8
@@ -87,7 +91,7 @@ def colour_of(position: int) -> str:
 
 def table(snapshot: Snapshot, now: float, room: Room, *, hint: str = "") -> Group:
     """Return the live table, at most ``room.width`` cells wide; ``hint`` ends its first line where there is room."""
-    words = {state.name: word_of(state) for state in snapshot.apps.values()}
+    words = _words(snapshot)
     lines = [_rule(snapshot.stack, _census(words.values()), room, hint)]
     if room.height is None or room.height > 1:
         shown = _choose(snapshot, words, now, room)
@@ -105,13 +109,26 @@ def listing(status: StackStatus, room: Room) -> list[Text]:
     return [_rule(status.stack, _census(row.word for row in rows), replace(room, width=width), hint), *grid]
 
 
+def _words(snapshot: Snapshot) -> dict[str, str]:
+    """The word for each row. (Cheaper than the rows: of hundreds of apps few are shown.)"""
+    return {
+        **{state.name: word_of(state) for state in snapshot.apps.values()},
+        **{
+            name: word_of_command(state, snapshot.endpoints.get(name))
+            for name, state in snapshot.commands.items()
+            if name not in snapshot.apps  # it took the name of an app that is not gone yet
+        },
+        **dict.fromkeys(snapshot.externals, "external"),
+    }
+
+
 # --- which rows -----------------------------------------------------------------------------------------------------
 
 
 def _choose(snapshot: Snapshot, words: Mapping[str, str], now: float, room: Room) -> list[Row]:
     """Return the rows that fit, in the order of the config; the apps that need attention are the first to be taken."""
     urgent = sorted(enumerate(words), key=lambda item: URGENCY.index(words[item[1]]))
-    rows = [row_of(app_status(snapshot, name, now), position) for position, name in urgent[: room.height]]
+    rows = [row_of(part_status(snapshot, name, now), position) for position, name in urgent[: room.height]]
     each = 2 if _columns(rows, room) is None else 1
     lines = [each + bool(row.why) for row in rows]
     fits = room.height is None or (len(rows) == len(words) and sum(lines) + 2 <= room.height)

@@ -213,7 +213,7 @@ def test_names_that_are_one_variable(project: ProjectBuilder) -> None:
 )
 def test_a_name_that_nothing_has(project: ProjectBuilder, name: str, hint: str) -> None:
     folder = project({**GOOD, "devrun.toml": NAMED + '[compounds]\nbackend = ["api"]\n'})
-    assert refused(folder, name) == f"error: no app or compound is named {name!r}\nhint: {hint}\n"
+    assert refused(folder, name) == f"error: no app, command or compound is named {name!r}\nhint: {hint}\n"
 
 
 @pytest.mark.parametrize(

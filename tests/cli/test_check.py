@@ -45,7 +45,8 @@ def test_all_mistakes_on_standard_error(project: ProjectBuilder) -> None:
     assert done.stderr.removeprefix("error: ").splitlines() == [
         "devrun.toml:1: apps.api.app: missing; expected an import string module:attribute, such as 'shop.main:app'",
         "devrun.toml:2: apps.api.prot: unknown key; expected a key of an app (did you mean 'port'?)",
-        "devrun.toml:3: apps.api.depends_on.0: there is no app 'auth'; expected the name of an app "
+        "devrun.toml:3: apps.api.depends_on.0: there is no app or command 'auth'; "
+        "expected the name of an app or command "
         "(did you mean 'auht'?)",
         "devrun.toml:5: apps.auht.app: 'main'; expected an import string module:attribute, such as 'shop.main:app'",
     ]

@@ -127,3 +127,17 @@ def test_a_terminal_that_cannot_redraw_gets_plain_lines(project: ProjectBuilder)
     with Terminal(100, 30) as terminal, devrun_up(folder, terminal, TERM="dumb"):
         terminal.wait_text("[devrun] stack ready api=")
         terminal.type("\x03")
+
+
+def test_a_command_has_a_terminal_where_the_launcher_has_one(project: ProjectBuilder) -> None:
+    """So that it colours its lines as it would by itself; its input is none, and its lines are not broken."""
+    ttys = "sys.stdout.isatty(), sys.stderr.isatty(), sys.stdin.isatty()"
+    code = f"import sys; print({ttys}, flush=True); sys.stdin.read()"
+    config = f"{TOML}\n[commands.web]\nrun = ['{sys.executable}', '-c', '{code}']\n"
+    folder = project({"devrun.toml": config, "main.py": answering("'x'")})
+    with Terminal(100, 30) as terminal, devrun_up(folder, terminal):
+        terminal.wait(lambda lines: any(line.startswith("web") and "True True False" in line for line in lines))
+        terminal.wait(
+            lambda lines: [row.split()[:2] for row in table(terminal)] == [["api", "ready"], ["web", "running"]]
+        )
+        terminal.type("q")

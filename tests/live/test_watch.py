@@ -23,7 +23,7 @@ from devrun.events import Event, FilesChanged, LoadedFile, Run
 from devrun.folders import stamp
 from devrun.notify import Opener, open_best, open_watchfiles
 from devrun.plan import AppPlan
-from devrun.watch import SOME_QUIET, Watcher
+from devrun.watch import SOME_QUIET, Scope, Watcher
 
 DEADLINE = 10.0
 QUIET = 0.25
@@ -81,7 +81,9 @@ class Stand:
         self.told: asyncio.Queue[FilesChanged] = asyncio.Queue()
         self.warnings: list[str] = []
         self.generations = {one.name: itertools.count(1) for one in plans}
-        self.watcher = Watcher(plans, folder, emit=self._emit, clock=time.monotonic, warn=self.warnings.append, own=own)
+        self.watcher = Watcher(
+            Scope(plans, own), folder, emit=self._emit, clock=time.monotonic, warn=self.warnings.append
+        )
 
     def _emit(self, event: Event) -> None:
         assert isinstance(event, FilesChanged)
@@ -584,7 +586,7 @@ def test_a_watcher_that_fails_is_made_anew(tmp_path: Path, failure: Exception | 
 
     async def main() -> None:
         watcher = Failing(
-            [plan("a", tmp_path)], tmp_path, emit=told.put_nowait, clock=time.monotonic, warn=warnings.append
+            Scope([plan("a", tmp_path)]), tmp_path, emit=told.put_nowait, clock=time.monotonic, warn=warnings.append
         )
         task = asyncio.create_task(watcher.run())
         watcher.loaded(Run("a", 1), [LoadedFile(str(path), stamp(str(path)))])
@@ -616,7 +618,9 @@ def test_a_save_that_nobody_heard_of_is_told_all_the_same(tmp_path: Path) -> Non
     told: asyncio.Queue[Event] = asyncio.Queue()
 
     async def main() -> None:
-        watcher = Deaf([plan("a", tmp_path)], tmp_path, emit=told.put_nowait, clock=time.monotonic, warn=pytest.fail)
+        watcher = Deaf(
+            Scope([plan("a", tmp_path)]), tmp_path, emit=told.put_nowait, clock=time.monotonic, warn=pytest.fail
+        )
         task = asyncio.create_task(watcher.run())
         watcher.loaded(Run("a", 1), [LoadedFile(str(path), stamp(str(path)))])
         await asyncio.sleep(QUIET)

@@ -28,7 +28,10 @@ SYNTAX = Failure("import", "SyntaxError: invalid syntax", 'File "r.py"\n  ^', fi
 DIED = Failure("died", "the worker ended with signal SIGKILL", "")
 
 GOLDEN: list[tuple[Notice, str]] = [
-    (StackStarting("shop", ("api", "auth")), '{"v":1,"event":"starting","stack":"shop","apps":["api","auth"]}'),
+    (
+        StackStarting("shop", ("api", "auth")),
+        '{"v":1,"event":"starting","stack":"shop","apps":["api","auth"],"commands":[]}',
+    ),
     (Wrote(".env"), '{"v":1,"event":"wrote","path":".env"}'),
     (
         AppReady("api", "http://127.0.0.1:41507", 0.41499, first=True),
@@ -61,6 +64,18 @@ GOLDEN: list[tuple[Notice, str]] = [
     (AppPaused("api", "m.py:3"), '{"v":1,"event":"paused","app":"api","place":"m.py:3"}'),
     (AppResumed("api"), '{"v":1,"event":"resumed","app":"api"}'),
     (AppStopped("api"), '{"v":1,"event":"stopped","app":"api"}'),
+    (
+        StackStarting("shop", ("api",), ("web",)),
+        '{"v":1,"event":"starting","stack":"shop","apps":["api"],"commands":["web"]}',
+    ),
+    (
+        AppReady("worker", None, 3.0, first=True),
+        '{"v":1,"event":"ready","app":"worker","url":null,"seconds":3.0,"first":true}',
+    ),
+    (
+        AppExited("web", 1, ("oops",), None),
+        '{"v":1,"event":"exited","app":"web","code":1,"signal":null,"tail":["oops"],"retry":null}',
+    ),
     (Warned("no IPv6"), '{"v":1,"event":"warning","app":null,"message":"no IPv6"}'),
     (Warned("slow", "api"), '{"v":1,"event":"warning","app":"api","message":"slow"}'),
     (StackDown(), '{"v":1,"event":"down"}'),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devrun.matching import Interest, Root, below, interest, is_junk, is_pruned, read_entry
+from devrun.matching import Interest, Root, below, interest, interest_in, is_junk, is_pruned, read_entry
 from devrun.plan import AppPlan
 
 FOLDERS = {"/p/api/sql", "/p/shared", "/p/api/dist", "/p/api", "/srv/common"}
@@ -149,3 +149,10 @@ def test_names() -> None:
 
 def test_an_empty_entry_is_the_working_directory() -> None:
     assert read_entry("", "/p/api", FOLDERS.__contains__).wants("/p/api/a.txt")
+
+
+def test_files_that_concern_the_whole_stack() -> None:
+    one = interest_in(["/shop/devrun.toml", "/etc/shop/[x].env", "/shop/.env.api"])
+    assert one.roots == (Root("/shop", deep=False), Root("/etc/shop", deep=False))
+    assert all(map(one.wants, ("/shop/devrun.toml", "/shop/.env.api", "/etc/shop/[x].env")))
+    assert not any(map(one.wants, ("/shop/other.toml", "/shop/a/devrun.toml", "/etc/shop/x.env")))

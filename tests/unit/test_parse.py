@@ -147,7 +147,7 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         name = ""
         titel = "shop"
         [commands.web]
-        run = "npm run dev"
+        run = "npm run 'dev"
         [defaults]
         grace = inf
         env = { A = "${apii.url} ${x", 1B = "", C = 3 }
@@ -188,21 +188,23 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         preload = 1979-05-27
     """) == [
         "1: name: ''; expected a name on one line",
-        "2: titel: unknown key; expected a key at the top of devrun.toml: apps, defaults, name, dotenv, compounds, "
-        "reload",
-        "3: commands: not supported by this version of devrun",
+        "2: titel: unknown key; expected a key at the top of devrun.toml: apps, defaults, name, commands, external, "
+        "dotenv, compounds, reload",
+        '4: commands.web.run: "npm run \'dev": no closing quotation; expected words as a shell takes them',
         "6: defaults.grace: inf; expected a number from 0 to 600",
-        "7: defaults.env.A: unknown variable '${apii.url}'; expected ${NAME.url}, .host, .port or .ws_url of an app, "
-        "${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${api.url}'?)",
-        "7: defaults.env.A: '${x' has no closing '}'; expected ${NAME.url}, .host, .port or .ws_url of an app, "
+        "7: defaults.env.A: unknown variable '${apii.url}'; expected ${NAME.url}, .host, .port or .ws_url of an "
+        "endpoint, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${api.url}'?)",
+        "7: defaults.env.A: '${x' has no closing '}'; expected ${NAME.url}, .host, .port or .ws_url of an endpoint, "
         "${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign",
         "7: defaults.env.1B: '1B'; expected a variable name: A-Z, a-z, 0-9 and _, no digit in front",
         "7: defaults.env.C: 3; expected a string",
         "9: apps.api.app: 'shop/main.py'; expected an import string module:attribute, such as 'shop.main:app'",
         "10: apps.api.port: 70000; expected a whole number from 0 to 65535 or 'sticky'",
         "11: apps.api.host: '[::1]'; expected an address or host name such as '127.0.0.1' or '::1'",
-        "12: apps.api.depends_on.0: there is no app 'auht'; expected the name of an app (did you mean 'auth'?)",
-        "12: apps.api.depends_on.1: there is no app 'Api'; expected the name of an app (did you mean 'api'?)",
+        "12: apps.api.depends_on.0: there is no app or command 'auht'; "
+        "expected the name of an app or command (did you mean 'auth'?)",
+        "12: apps.api.depends_on.1: there is no app or command 'Api'; "
+        "expected the name of an app or command (did you mean 'api'?)",
         "13: apps.api.uvicorn.port: not set here: it is the app's own `port`",
         "13: apps.api.uvicorn.htpp: unknown key; expected a setting of uvicorn (did you mean 'http'?)",
         "13: apps.api.uvicorn.http: 'h1'; expected 'auto', 'h11', 'httptools', 'zttp' or an import string "
@@ -223,15 +225,17 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
         "such as 'shop.main:app'",
         "26: apps.api-x.port: 8000 is the port of 'api_x' already; expected a port of its own, or 0",
         "27: apps.api-x.reload: 'yes'; expected true or false",
-        "29: dotenv.0.only.0: there is no app 'ap'; expected the name of an app (did you mean 'api'?)",
+        "29: dotenv.0.only.0: there is no endpoint 'ap'; "
+        "expected the name of an app, command or external (did you mean 'api'?)",
         "30: dotenv.0.prefix: '1'; expected the beginning of a variable name, such as 'VITE_'",
         "32: dotenv.1.path: './.env' is the file of dotenv.0 already; expected another file",
         "33: dotenv.1.vars.X: unknown variable '${workspacefolder}'; expected ${NAME.url}, .host, .port or .ws_url of "
-        "an app, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${workspaceFolder}'?)",
+        "an endpoint, ${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign (did you mean '${workspaceFolder}'?)",
         "34: dotenv.1.colour: unknown key; expected a key of [[dotenv]]: path, prefix, only, vars, keep, outside, for",
         "36: compounds.api: an app has this name, too; expected another name",
         "37: compounds.b1: a circle: b1 -> b2 -> b1; expected compounds that do not hold each other",
-        "38: compounds.b2.1: there is no app or compound 'zz'; expected the name of an app or compound",
+        "38: compounds.b2.1: there is no app, command or compound 'zz'; "
+        "expected the name of an app, command or compound",
         "39: compounds.b3: an empty list; expected a list of one name or more",
         "41: reload.engine: 'forc'; expected 'auto', 'fork' or 'spawn' (did you mean 'fork'?)",
         "42: reload.preload: the date or time 1979-05-27; expected 'auto' or 'off' or a list of strings",
@@ -246,6 +250,151 @@ def test_who_reads_an_env_file_is_named_as_devrun_knows_them() -> None:
     assert first.startswith("4: dotenv.0.for.0: 'vit'; expected 'bash', 'bun', ")
     assert first.endswith(" or 'vite' (did you mean 'vite'?)")
     assert second == "7: dotenv.1.for: an empty list; expected a list of the programs that read the file"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", "url: missing; expected a URL such as 'https://api.example.com', without user name and password"),
+        ("url = 3", "url: 3; expected a URL such as 'https://api.example.com', without user name and password"),
+        (
+            "url = 'pay.example.com'",
+            "url: 'pay.example.com'; expected a URL such as 'https://api.example.com', without user name and password",
+        ),
+        (
+            "url = 'https://me:secret@pay.example.com'",
+            "url: 'https://me:secret@pay.example.com'; expected a URL such as 'https://api.example.com', "
+            "without user name and password",
+        ),
+        ("url = 'https://'", "url: 'https://'; expected a URL such as"),
+        ("url = 'https:///v1'", "url: 'https:///v1' has no host; expected a URL such as 'https://api.example.com'"),
+        ("url = 'https://:80'", "url: 'https://:80' has no host; expected a URL such as 'https://api.example.com'"),
+        ("url = 'http://x:0'", "url: 'http://x:0' has no port; expected a port after the host, as 'http' has no usual"),
+        ("url = 'http://x:99999'", "url: 'http://x:99999'; expected a host and, after a colon, a port from 1 to 65535"),
+        ("url = 'http://[x'", "url: 'http://[x'; expected a host and, after a colon, a port from 1 to 65535"),
+        ("url = 'imap://x'", "url: 'imap://x' has no port; expected a port after the host, as 'imap' has no usual one"),
+        ("url = 'http://x'\nport = 3", "port: unknown key; expected a key of [external]: url"),
+    ],
+)
+def test_an_external_must_say_where_it_is(line: str, found: str) -> None:
+    (told,) = mistakes(f"[apps.api]\napp = 'a:b'\n[external.pay]\n{line}")
+    at = 5 if "port: unknown" in found else 4 if line else 3
+    assert told.startswith(f"{at}: external.pay.{found}")
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("", ["4: run: missing; expected a command such as 'npm run dev', or a list of its words"]),
+        ("run = ''", ["5: run: ''; expected a command such as 'npm run dev', or a list of its words"]),
+        ("run = ' '", ["5: run: ' ' names no program; expected a command such as 'npm run dev'"]),
+        ("run = []", ["5: run: an empty list; expected a command such as 'npm run dev', or a list of its words"]),
+        ("run = ['', 'a']", ["5: run: a list names no program; expected a command such as 'npm run dev'"]),
+        ("run = ['a', '']", []),
+        ("run = [1]", ["5: run.0: 1; expected a string"]),
+        ('run = "a \'b"', ['5: run: "a \'b": no closing quotation; expected words as a shell takes them']),
+        ("run = 'a'\nport = -1", ["6: port: -1; expected a whole number from 0 to 65535 or 'sticky'"]),
+        (
+            "run = 'a'\nrestart = 'onfailure'",
+            ["6: restart: 'onfailure'; expected 'always', 'never' or 'on-failure' (did you mean 'on-failure'?)"],
+        ),
+        (
+            "run = 'a'\nshell = true",
+            [
+                "6: shell: unknown key; expected a key of a command: run, cwd, env, env_file, port, restart, "
+                "depends_on, grace"
+            ],
+        ),
+        (
+            "run = 'a'\ndepends_on = ['apu']",
+            [
+                "6: depends_on.0: there is no app or command 'apu'; expected the name of an app or command "
+                "(did you mean 'api'?)"
+            ],
+        ),
+        ("run = 'a'\nport = 8000", ["6: port: 8000 is the port of 'api' already; expected a port of its own, or 0"]),
+        (
+            "run = 'a'\ndepends_on = ['web']",
+            ["6: depends_on: a circle: web -> web; expected parts that do not wait for each other"],
+        ),
+        (
+            "run = 'a ${web.port}'",
+            [
+                "5: run: where 'web' is shows only once it listens; expected a `port` in [commands.web], such as 0: "
+                "a free one"
+            ],
+        ),
+        (
+            "run = ['a', '${web.port}']\nenv.A = '${web.url}'",
+            [
+                "5: run.1: where 'web' is shows only once it listens; expected a `port` in [commands.web], such as 0: "
+                "a free one",
+                "6: env.A: where 'web' is shows only once it listens; expected a `port` in [commands.web], such as 0: "
+                "a free one",
+            ],
+        ),
+        ("run = 'a ${web.port} ${api.url}'\nport = 0\nenv.A = '${web.url}'\ndepends_on = ['api']", []),
+    ],
+)
+def test_what_a_command_may_say(lines: str, found: list[str]) -> None:
+    text = f"[apps.api]\napp = 'a:b'\nport = 8000\n[commands.web]\n{lines}"
+    expected = [f"{line[:3]}commands.web.{line[3:]}" for line in found]
+    if found:
+        assert mistakes(text) == expected
+    else:
+        assert list(parse(text, "devrun.toml")[0].commands) == ["web"]
+
+
+def test_apps_and_commands_wait_for_each_other_and_know_each_other() -> None:
+    assert mistakes("""
+        [apps.api]
+        app = "a:b"
+        depends_on = ["web"]
+        env = { W = "${worker.url}" }
+        [commands.web]
+        run = "a"
+        depends_on = ["api"]
+        [commands.worker]
+        run = "w"
+        [compounds]
+        all = ["api", "worker", "wbe"]
+        worker = ["api"]
+        [[dotenv]]
+        only = ["worker", "wbe"]
+        vars = { W = "${worker.url}" }
+    """) == [
+        "3: apps.api.depends_on: a circle: api -> web -> api; expected parts that do not wait for each other",
+        "4: apps.api.env.W: where 'worker' is shows only once it listens; expected a `port` in [commands.worker], "
+        "such as 0: a free one",
+        "11: compounds.all.2: there is no app, command or compound 'wbe'; "
+        "expected the name of an app, command or compound (did you mean 'web'?)",
+        "12: compounds.worker: a command has this name, too; expected another name",
+        "14: dotenv.0.only.1: there is no endpoint 'wbe'; expected the name of an app, command or external "
+        "(did you mean 'web'?)",
+    ]
+
+
+def test_a_name_means_one_thing() -> None:
+    assert mistakes("""
+        [apps.pay]
+        app = "a:b"
+        [external.pay]
+        url = "https://pay.example.com"
+        [external.pay-2]
+        url = "https://pay.example.com"
+        [external.pay_2]
+        url = "https://pay.example.com"
+        [compounds]
+        pay-2 = ["pay"]
+        all = ["pay_2"]
+    """) == [
+        "3: external.pay: an app has this name, too; expected another name",
+        "7: external.pay_2: PAY_2_URL and the like are variables of 'pay-2' already; expected another name",
+        "10: compounds.pay-2: an external has this name, too; expected another name",
+        "11: compounds.all.0: there is no app, command or compound 'pay_2'; "
+        "expected the name of an app, command or compound "
+        "(did you mean 'pay-2'?)",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "name = 'x'", "[defaults]"])
@@ -312,7 +461,7 @@ def of_an_app(line: str) -> list[str]:
         ("watch = [{}]", "watch.0: a table; expected a string that is not empty"),
         (f"health = '{'x' * 99}'", f"health: '{'x' * 57}...'; expected a URL path such as '/healthz'"),
         ("depends_on = 'auth'", "depends_on: 'auth'; expected a list of strings"),
-        ("depends_on = ['api']", "depends_on: a circle: api -> api; expected apps that do not wait for each other"),
+        ("depends_on = ['api']", "depends_on: a circle: api -> api; expected parts that do not wait for each other"),
         ("open = 'docs'", "open: 'docs'; expected true or false or a URL path such as '/healthz'"),
         ("uvicorn = true", "uvicorn: true; expected a table"),
         (
@@ -358,15 +507,15 @@ def test_circles_are_shown_whole() -> None:
         app = "a:b"
         depends_on = ["web"]
     """) == [
-        "3: apps.web.depends_on: a circle: web -> api -> auth -> users -> web; expected apps that do not wait for each "
-        "other",
-        "6: apps.api.depends_on: a circle: api -> auth -> api; expected apps that do not wait for each other",
+        "3: apps.web.depends_on: a circle: web -> api -> auth -> users -> web; expected parts that do not wait for "
+        "each other",
+        "6: apps.api.depends_on: a circle: api -> auth -> api; expected parts that do not wait for each other",
     ]
 
 
 def test_a_compound_is_no_dependency() -> None:
     assert mistakes("[apps.api]\napp='a:b'\ndepends_on=['all']\n[compounds]\nall=['api']") == [
-        "3: apps.api.depends_on.0: 'all' is a compound; expected the name of an app"
+        "3: apps.api.depends_on.0: 'all' is a compound; expected the name of an app or command"
     ]
 
 
@@ -383,7 +532,7 @@ def test_a_mistake_that_apps_inherit_is_told_once() -> None:
         [apps.c]
         app = "a:b"
     """) == [
-        "2: defaults.env.A: unknown variable '${x.url}'; expected ${NAME.url}, .host, .port or .ws_url of an app, "
+        "2: defaults.env.A: unknown variable '${x.url}'; expected ${NAME.url}, .host, .port or .ws_url of an endpoint, "
         "${env:NAME}, ${workspaceFolder}, or $$ for a dollar sign",
         "3: defaults.port: 8000 is the port of 'a' already; expected a port of its own, or 0",
         "4: defaults.prot: unknown key; expected a key of an app (did you mean 'port'?)",

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from devrun.choosing import chosen
 from devrun.consumers import EVERYBODY
 from devrun.errors import ConfigError, UsageError
 from devrun.parse import parse
 from devrun.plan import Endpoint, Plan
-from devrun.planning import Choices, Host, Source, chosen, env_file_variables, environment, make_plan
+from devrun.planning import Choices, Host, Source, env_file_variables, environment, make_plan, words
 
 FOLDER = Path("/shop")
 OWN = Path("/usr/bin/python3")
@@ -96,7 +97,7 @@ def test_what_is_chosen(names: tuple[str, ...], apps: tuple[str, ...]) -> None:
 def test_an_unknown_name(name: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         plan(BASE, choices=Choices((name,)))
-    assert caught.value.message == f"no app or compound is named {name!r}"
+    assert caught.value.message == f"no app, command or compound is named {name!r}"
     assert caught.value.hint == hint
 
 
@@ -377,3 +378,87 @@ def test_a_link_within_the_project_needs_none() -> None:
 def test_the_engine_that_is_chosen(asked: str, platform: str, debugged: bool, engine: str) -> None:
     text = f'[apps.a]\napp = "a:app"\n[reload]\nengine = "{asked}"\n'
     assert plan(text, platform=platform, debugged=debugged).reload.engine == engine
+
+
+# --- commands and externals -------------------------------------------------------------------------------------------
+
+WITH_COMMANDS = (
+    BASE
+    + """
+web-and-worker = ["frontend", "worker"]
+[commands.frontend]
+run = "npm run dev -- --port ${frontend.port} --title 'a b'"
+cwd = "frontend"
+port = 0
+env = { API = "${api.url}", PAY = "${pay.url}" }
+env_file = "dev.env"
+[commands.worker]
+run = ["python", "-m", "worker", "${auth.url}/q", "$HOME"]
+restart = "on-failure"
+[external.pay]
+url = "https://pay.example.com"
+"""
+)
+FRONTEND: dict[str, str | None | Exception] = {"/shop/frontend": None, "/shop/frontend/dev.env": "MODE=dev"}
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [
+        ((), ("api", "auth", "web", "frontend", "worker")),
+        (("web",), ("api", "auth", "web")),
+        (("worker",), ("auth", "worker")),
+        (("frontend",), ("api", "auth", "frontend")),
+        (("web-and-worker",), ("api", "auth", "frontend", "worker")),
+    ],
+)
+def test_which_commands_are_chosen(names: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    assert chosen(parse(WITH_COMMANDS, "devrun.toml")[0], names) == parts
+
+
+def test_what_a_command_becomes() -> None:
+    made = plan(WITH_COMMANDS, FRONTEND, choices=Choices(("frontend",)))
+    assert list(made.commands) == ["frontend"]
+    frontend = made.commands["frontend"]
+    assert (frontend.cwd, frontend.port, frontend.restart) == (FOLDER / "frontend", 0, "never")
+    assert frontend.env_paths == (FOLDER / "frontend/dev.env",)
+    endpoints = {
+        "api": Endpoint("api", "127.0.0.1", 80),
+        "frontend": Endpoint("frontend", "127.0.0.1", 5173),
+        **made.externals,
+    }
+    assert words(made, frontend, endpoints) == ("npm", "run", "dev", "--", "--port", "5173", "--title", "a b")
+    environ = environment(made, frontend, endpoints)
+    assert environ["PORT"] == environ["FRONTEND_PORT"] == "5173"
+    assert (environ["DEVRUN_APP"], environ["API"], environ["MODE"]) == ("frontend", "http://127.0.0.1:80", "dev")
+    assert environ["PAY"] == environ["PAY_URL"] == "https://pay.example.com"
+
+
+def test_a_command_without_a_port_is_told_none() -> None:
+    made = plan(WITH_COMMANDS, FRONTEND, choices=Choices(("worker",)))
+    worker = made.commands["worker"]
+    endpoints = {"auth": Endpoint("auth", "127.0.0.1", 81)}
+    assert words(made, worker, endpoints) == ("python", "-m", "worker", "http://127.0.0.1:81/q", "$HOME")
+    assert "PORT" not in environment(made, worker, endpoints)
+
+
+def test_what_a_command_lacks_on_this_machine() -> None:
+    text = """[apps.api]
+app = "a:app"
+[commands.web]
+run = "vite ${env:UNSET}"
+cwd = "gone"
+env_file = "x.env"
+[commands.worker]
+run = ["w", "${env:UNSET}"]
+env = { A = "${env:UNSET}" }
+"""
+    unset = "'${env:UNSET}' is not set; expected 'UNSET' in the environment of devrun"
+    assert mistakes(text) == [
+        f"devrun.toml:4: commands.web.run: {unset}",
+        "devrun.toml:5: commands.web.cwd: no such folder: gone; expected a folder, relative to the project",
+        "devrun.toml:6: commands.web.env_file: x.env cannot be read: No such file or directory; "
+        "expected a file, relative to cwd",
+        f"devrun.toml:8: commands.worker.run.1: {unset}",
+        f"devrun.toml:9: commands.worker.env.A: {unset}",
+    ]

@@ -42,7 +42,8 @@ records = st.builds(
             host=st.sampled_from(["127.0.0.1", "::1", "localhost"]),
             port=st.integers(1, 65535),
             scheme=st.sampled_from(["http", "https"]),
-        ),
+        )
+        | st.just(Endpoint("pay", "pay.example.com", 443, "https", "https://pay.example.com/v2")),
         max_size=3,
         unique_by=lambda endpoint: endpoint.name,
     ).map(tuple),

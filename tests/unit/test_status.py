@@ -20,6 +20,7 @@ from devrun.outputs.status import (
     app_status,
     document,
     read,
+    statuses,
 )
 from devrun.outputs.table import Room, listing
 from devrun.plan import Endpoint
@@ -30,14 +31,21 @@ from devrun.state import (
     Beginning,
     Blocked,
     Broken,
+    CommandPhase,
+    CommandState,
     Cycle,
     Doubtful,
+    Ended,
     Halted,
     Holding,
     Importing,
+    Launching,
+    Off,
     Pause,
     Phase,
     Probing,
+    Resting,
+    Running,
     Serving,
     Snapshot,
     Stopped,
@@ -45,6 +53,7 @@ from devrun.state import (
 )
 
 NOW = 100.0
+PAYMENTS = Endpoint("payments", "pay.example.com", 443, "https", "https://pay.example.com/v2")
 RUN = Run("api", 1)
 START, RELOAD, DEATH = Cycle("start", 99.0), Cycle("reload", 99.0), Cycle("death", 99.0)
 SYNTAX = Failure("import", "SyntaxError: invalid\nsyntax", "Traceback ...", file="shop/routes.py", line=12)
@@ -179,6 +188,7 @@ def test_the_document_is_as_ever() -> None:
                 "reload_seconds": 0.042,
                 "why": "",
                 "trouble": None,
+                "kind": "app",
             },
             {
                 "name": "auth",
@@ -199,6 +209,7 @@ def test_the_document_is_as_ever() -> None:
                     "line": 12,
                     "text": "",
                 },
+                "kind": "app",
             },
         ],
     }
@@ -314,3 +325,56 @@ def test_long_lists_are_wrapped_and_no_name_is_broken() -> None:
 def test_resident_sizes_are_told_to_be_that() -> None:
     lines = told(Details({}, (), Memory("rss", (KindMemory("launcher", 1, 2**20),))), 80)
     assert lines[-3] == "memory (RSS: what processes share counts in each of them)"
+
+
+def test_an_external_has_a_row_after_the_apps() -> None:
+    apps = {"api": AppState("api", Serving(RUN, 1, 10.0))}
+    endpoints = {"api": Endpoint("api", "127.0.0.1", 41507), "payments": PAYMENTS}
+    snapshot = Snapshot(0, "shop", endpoints, apps, {}, externals=("payments",))
+    told = statuses(snapshot, NOW)
+    assert [(row.name, row.kind, row.state, row.url) for row in told] == [
+        ("api", "app", "ready", "http://127.0.0.1:41507"),
+        ("payments", "external", "external", "https://pay.example.com/v2"),
+    ]
+    lines = [line.plain for line in listing(replace(SHOP, apps=told), Room(80))]
+    assert lines[3] == "payments  external   https://pay.example.com/v2"
+
+
+AT_WEB = Endpoint("web", "127.0.0.1", 5173)
+WEB_RUN = Run("web", 3)
+
+
+@pytest.mark.parametrize(
+    ("phase", "at", "word", "why"),
+    [
+        (Waiting(("api",)), None, "waiting", "waits for api"),
+        (Waiting(()), None, "starting", ""),
+        (Launching(WEB_RUN, None, START), None, "starting", ""),
+        (Launching(WEB_RUN, 7, DEATH), AT_WEB, "restarting", ""),
+        (Running(WEB_RUN, 7, START, 40.0), AT_WEB, "ready", ""),
+        (Running(WEB_RUN, 7, START, 40.0), None, "running", ""),
+        (Running(WEB_RUN, 7, DEATH, 90.0), AT_WEB, "ready", "restarted after exit code 3"),
+        (Resting(WEB_RUN, 3, 99.0, 102.0), None, "restarting", "ended 2 times: exit code 3"),
+        (Ended(0, 99.0), None, "done", ""),
+        (Ended(3, 99.0), None, "failed", "exit code 3"),
+        (Ended(-9, 99.0), None, "failed", "signal SIGKILL"),
+        (Off(), None, "stopped", ""),
+        (Stopped(), None, "stopped", ""),
+    ],
+)
+def test_how_a_command_is(phase: CommandPhase, at: Endpoint | None, word: str, why: str) -> None:
+    state = CommandState("web", phase, 3, deaths=2, last_death="exit code 3")
+    snapshot = Snapshot(0, "shop", {} if at is None else {"web": at}, {}, {}, commands={"web": state})
+    (told,) = statuses(snapshot, NOW)
+    assert (told.kind, told.state, told.why) == ("command", word, why)
+    assert (told.url, told.port) == ((None, None) if at is None else (at.url, at.port))
+    assert told.pid == (phase.pid if isinstance(phase, Launching | Running) else None)
+    assert told.retry_seconds == (2.0 if isinstance(phase, Resting) else None)
+    assert read(document(replace(SHOP, apps=(told,)))).apps == (told,)
+    assert word in listing(replace(SHOP, apps=(told,)), Room(80))[2].plain
+
+
+def test_a_command_that_is_on_its_way_out() -> None:
+    for phase in (Waiting(()), Off(), Stopped()):
+        snapshot = Snapshot(0, "shop", {}, {}, {}, commands={"web": CommandState("web", phase, 1, (WEB_RUN,))})
+        assert statuses(snapshot, NOW)[0].state == "stopping"

@@ -50,7 +50,7 @@ from devrun.events import (
     Warned,
     Watch,
 )
-from devrun.life import LONGEST_DELAY, ending
+from devrun.phases import LONGEST_DELAY, ending
 from devrun.plan import Endpoint
 from devrun.state import (
     AppRules,

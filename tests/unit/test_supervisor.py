@@ -46,6 +46,13 @@ class Tracker(Nobody):
     def begin(self, run: Run) -> None: ...
 
 
+class Launcher(Nobody):
+    def has(self, run: Run) -> bool:
+        return False
+
+    def launch(self, run: Run) -> None: ...
+
+
 class View:
     def __init__(self) -> None:
         self.snapshots: list[Snapshot] = []
@@ -67,7 +74,7 @@ async def play() -> tuple[int, View]:
     loop.call_later(0.01, supervisor.post, StopAsked(1))
     loop.call_later(0.02, supervisor.post, Exited(run, -15, (), 1))
     healthy = loop.create_future
-    return await supervisor.run(snapshot, Nobody(), Tracker(), lambda _: healthy()), view
+    return await supervisor.run(snapshot, Nobody(), Tracker(), lambda _: healthy(), Launcher()), view
 
 
 def test_views_hear_all_notices_and_see_the_newest_snapshot_once_all_is_done() -> None:

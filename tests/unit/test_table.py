@@ -19,11 +19,14 @@ from devrun.state import (
     Backoff,
     Beginning,
     Broken,
+    CommandState,
     Cycle,
+    Ended,
     Holding,
     Importing,
     Phase,
     Probing,
+    Running,
     Serving,
     Snapshot,
     Stopped,
@@ -239,3 +242,27 @@ def test_duration(seconds: float, text: str) -> None:
 )
 def test_age(seconds: float, text: str) -> None:
     assert age(seconds) == text
+
+
+def test_commands_stand_after_the_apps_and_externals_last() -> None:
+    apps = {"api": AppState("api", Serving(RUN, 1, 10.0))}
+    web = Endpoint("web", "::1", 5173)
+    endpoints = {"api": Endpoint("api", "127.0.0.1", 41500), "web": web, "pay": Endpoint("pay", "pay.local", 443)}
+    commands = {
+        "web": CommandState("web", Running(Run("web", 1), 7, START, 40.0)),
+        "worker": CommandState("worker", Running(Run("worker", 1), 8, START, 40.0)),
+        "migrate": CommandState("migrate", Ended(0, 20.0)),
+        "seed": CommandState("seed", Ended(3, 20.0)),
+    }
+    snapshot = Snapshot(0, "shop", endpoints, apps, {}, commands=commands, externals=("pay",))
+    assert shown(snapshot, Room(75)) == [
+        "── shop ── 1 failed, 2 ready, 1 running, 1 done, 1 external ───────────────",
+        "app      state      url                     reloads    last      up",
+        "api      ready      http://127.0.0.1:41500                    1m30s",
+        "web      ready      http://[::1]:5173                         1m00s",
+        "worker   running                                              1m00s",
+        "migrate  done",
+        "seed     failed",
+        "  exit code 3",
+        "pay      external   http://pay.local:443",
+    ]

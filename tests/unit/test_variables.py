@@ -16,7 +16,7 @@ ENDPOINTS = {
 ENVIRON = {"HOME": "/home/me", "EMPTY": "", "ODD:NAME": "odd"}
 FOLDER = Path("/home/me/shop")
 EXPECTED = (
-    "; expected ${NAME.url}, .host, .port or .ws_url of an app, ${env:NAME}, ${workspaceFolder}, "
+    "; expected ${NAME.url}, .host, .port or .ws_url of an endpoint, ${env:NAME}, ${workspaceFolder}, "
     "or $$ for a dollar sign"
 )
 

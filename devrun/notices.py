@@ -1,0 +1,131 @@
+"""What is told: everything that every view must hear of, in order. A part of the words of the core.
+
+Data only. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an app cannot be served.
+
+    ``kind``: ``import`` (the module or its attribute), ``startup`` (lifespan), ``setup`` (interpreter, uvicorn or its
+    settings), ``died`` (the process ended), ``waiting`` (for an app that is broken or stopped), ``stopped`` (somebody
+    asked). ``file`` and ``line`` point at the user's code where it is known; ``summary`` is one line without place;
+    ``text`` is the whole traceback or the last lines of output.
+    """
+
+    kind: str
+    summary: str
+    text: str
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackStarting:
+    stack: str
+    apps: tuple[str, ...]
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """An env file was written; ``path`` relative to the project."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppReady:
+    """``url`` is None for a command that does not listen. One that listens late, or elsewhere, is told again."""
+
+    app: str
+    url: str | None
+    seconds: float
+    first: bool
+    """Ready for the first time since the stack came up."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackReady:
+    ports: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AppReloading:
+    """``paths`` is empty when somebody asked for the restart."""
+
+    app: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AppBroken:
+    app: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class AppExited:
+    """A worker died unasked, or a command ended. ``code`` is negative for a signal.
+
+    ``retry`` is the delay in seconds before the next; None: there will be none.
+    """
+
+    app: str
+    code: int
+    tail: tuple[str, ...]
+    retry: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppStopped:
+    """Nothing of the app runs any more, as somebody asked."""
+
+    app: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppPaused:
+    """The app has stopped in the debugger. ``place``: file and line, relative to the project where it lies in it."""
+
+    app: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppResumed:
+    app: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something a person should know; nothing stops. ``app`` is None when it concerns the whole stack."""
+
+    message: str
+    app: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackDown:
+    pass
+
+
+Notice = (
+    StackStarting
+    | Wrote
+    | AppReady
+    | StackReady
+    | AppReloading
+    | AppBroken
+    | AppExited
+    | AppStopped
+    | AppPaused
+    | AppResumed
+    | Warned
+    | StackDown
+)
