@@ -126,6 +126,11 @@ def environment(plan: Plan, part: Part, endpoints: Mapping[str, Endpoint]) -> di
     }
 
 
+def command_environments(plan: Plan, endpoints: Mapping[str, Endpoint]) -> dict[str, dict[str, str]]:
+    """Return the environment of each command, by its name."""
+    return {name: environment(plan, command, endpoints) for name, command in plan.commands.items()}
+
+
 def words(plan: Plan, command: CommandPlan, endpoints: Mapping[str, Endpoint]) -> tuple[str, ...]:
     """Return the program and the arguments of a command."""
     return tuple(expand(word, endpoints, plan.environ, plan.folder) for word in command.run)

@@ -17,7 +17,7 @@ from devrun.errors import DevrunError
 from devrun.events import Notice, Warned, Wrote
 from devrun.lock import State
 from devrun.plan import Endpoint, Plan
-from devrun.planning import env_file_variables
+from devrun.planning import command_environments, env_file_variables
 from devrun.state import Snapshot
 
 
@@ -110,7 +110,8 @@ class Publisher:
                 self._tell_all(Warned(caution))
 
     def _look(self, plan: Plan, endpoints: Mapping[str, Endpoint]) -> list[str]:
-        found = cautions(wanted(plan, endpoints), self._state.project, plan.environ, {})
+        environments = command_environments(plan, endpoints)
+        found = cautions(wanted(plan, endpoints), self._state.project, plan.environ, environments)
         return list(takewhile(lambda _: not self._closed, found))
 
     def _write(self, plan: Plan, endpoints: Mapping[str, Endpoint]) -> Followed:

@@ -8,11 +8,11 @@ import click
 
 from devrun.cautions import cautions
 from devrun.cli.reading import here, read_plan
-from devrun.envfiles import Wanted
 from devrun.lock import repair
-from devrun.plan import Endpoint, Plan
-from devrun.planning import Choices, env_file_variables
+from devrun.plan import Endpoint
+from devrun.planning import Choices, command_environments
 from devrun.project import find
+from devrun.publishing import wanted
 
 
 @click.command(short_help="Say all that is wrong with devrun.toml.")
@@ -32,15 +32,11 @@ def check(config: Path | None) -> None:
     plan = read_plan(project, Choices())
     for warning in plan.warnings:
         click.echo(f"warning: {warning}", err=True)
-    for caution in cautions(_wanted(plan), project, plan.environ, {}):
+    # What the addresses will be is not known yet; that they are the same here and there is.
+    endpoints = {name: Endpoint(name, "127.0.0.1", 0) for name in (*plan.apps, *plan.commands, *plan.externals)}
+    environments = command_environments(plan, endpoints)
+    for caution in cautions(wanted(plan, endpoints), project, plan.environ, environments):
         click.echo(f"warning: {caution}", err=True)
     counts = [(len(plan.apps), "app"), (len(plan.commands), "command"), (len(plan.externals), "external")]
     found = ", ".join(f"{count} {noun if count == 1 else noun + 's'}" for count, noun in counts if count)
     click.echo(f"{project.config.name}: no mistakes: {found}")
-
-
-def _wanted(plan: Plan) -> list[Wanted]:
-    """The env files with the names that they would set; what the addresses will be is not known yet."""
-    names = (*plan.apps, *plan.commands, *plan.externals)
-    endpoints = {name: Endpoint(name, "127.0.0.1", 0) for name in names}
-    return [(file, env_file_variables(plan, file, endpoints)) for file in plan.env_files]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +124,24 @@ def test_check_tells_the_same(project: ProjectBuilder) -> None:
         "warning: .env:1: API_URL is set here, too, below devrun's lines: most programs take this one",
         "warning: .env is not ignored by git: add it to .gitignore",
     ]
+
+
+def test_a_command_that_has_another_value_in_its_environment_is_told(project: ProjectBuilder, up: StackStarter) -> None:
+    toml = f"""
+    {TOML}
+    [commands.web]
+    run = "sleep 60"
+    env = {{ API_URL = "http://elsewhere" }}
+    [commands.worker]
+    run = "sleep 60"
+    """
+    folder = project({**FILES, "devrun.toml": toml})
+    told = "web: API_URL is in its environment, too, with another value, and wins over .env"
+    done = subprocess.run(
+        [sys.executable, "-m", "devrun", "check"], cwd=folder, env=ENVIRON, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.splitlines()) == (0, [f"warning: {told}"])
+    stack = up(folder)
+    stack.wait_line(re.escape(f"[devrun] warning: {told}"))
+    stack.wait_ready()
+    assert [line for line in stack.lines if "in its environment" in line] == [f"[devrun] warning: {told}"]
