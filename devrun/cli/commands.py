@@ -33,6 +33,7 @@ COMMANDS = {
     "port": "devrun.cli.endpoints",
     "env": "devrun.cli.env",
     "check": "devrun.cli.check",
+    "editor": "devrun.cli.editor",
     "schema": "devrun.cli.schema",
 }
 _FUNCTIONS = {"exec": "execute"}

@@ -14,7 +14,7 @@ from devrun.cli.look import Look, descriptor_of
 from devrun.cli.output import Output
 from devrun.events import Notice, Warned
 from devrun.outputs.jsonl import event, log_event
-from devrun.outputs.lines import line, log_line
+from devrun.outputs.lines import lines_of, log_line
 from devrun.state import Snapshot
 
 BACKLOG_BYTES = 16 * 2**20
@@ -57,7 +57,7 @@ class Plain:
         self._output.close(PATIENCE)
 
     def _notice(self, notice: Notice) -> str:
-        return line(notice)
+        return "\n".join(lines_of(notice))
 
     def _line(self, app: str, text: str) -> str:
         return log_line(app, text, colour=self._look.colour)

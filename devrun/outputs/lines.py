@@ -35,6 +35,18 @@ def line(notice: Notice) -> str:
     return f"[devrun] {words(notice)}"
 
 
+def lines_of(notice: Notice) -> list[str]:
+    """Return the lines that tell of ``notice``.
+
+    A broken app has a second one, ``waiting``: editors take no problem from a line that ends a cycle, so it is this
+    one that does.
+    """
+    told = [line(notice)]
+    if isinstance(notice, AppBroken):
+        told.append(f"[devrun] waiting {notice.app}: answers 503 until it is mended")
+    return told
+
+
 def log_line(app: str, text: str, *, colour: bool = False) -> str:
     """Return one line of an app's output with the app's name; its own colours stay only with ``colour``."""
     return f"[{app}] {log_text(text, colour=colour)}"

@@ -20,7 +20,7 @@ from devrun.events import (
     Warned,
     Wrote,
 )
-from devrun.outputs.lines import line, log_line
+from devrun.outputs.lines import line, lines_of, log_line
 
 SYNTAX = Failure("import", "SyntaxError: invalid syntax", "Traceback ...", file="shop/routes.py", line=12)
 NO_LINE = Failure("import", "ModuleNotFoundError: No module named 'x'", "", file="shop/main.py")
@@ -68,3 +68,11 @@ def test_log_line() -> None:
     assert log_line("api", "INFO:     started") == "[api] INFO:     started"
     assert log_line("api", "\x1b[32mINFO\x1b[0m: \x1b[2Jx") == "[api] INFO: x"
     assert log_line("api", "\x1b[32mINFO", colour=True) == "[api] \x1b[32mINFO\x1b[0m"
+
+
+def test_a_broken_app_has_a_second_line_that_ends_the_reload_for_editors() -> None:
+    assert lines_of(AppBroken("api", SYNTAX)) == [
+        "[devrun] broken api: shop/routes.py:12: SyntaxError: invalid syntax",
+        "[devrun] waiting api: answers 503 until it is mended",
+    ]
+    assert lines_of(StackDown()) == ["[devrun] stack down"]
