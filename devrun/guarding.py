@@ -5,6 +5,7 @@ Must not decide who ends when: it acts only when the launcher is gone.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -47,9 +48,13 @@ class Guard:
             self._process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # A session of its own: what kills the launcher's group or closes its terminal does not reach the guard.
+        # A session of its own: what kills the launcher's group or closes its terminal does not reach the guard. Nor
+        # does a debugger of the launcher's that follows its children and would end them with it: it knows a Python
+        # by its name. The folder is where this one finds its standard library.
+        name = os.path.join(os.path.dirname(os.path.realpath(sys.executable)), "devrun-guard")
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUARD), self._mark],
+            [name, "-I", "-S", str(GUARD), self._mark],
+            executable=sys.executable,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -28,6 +28,9 @@ from devrun.plan import AppPlan, CommandPlan, Endpoint, EnvFilePlan, Part, Plan,
 from devrun.portable import Refusal, spell
 from devrun.variables import expand, injected
 
+PATIENT_GRACE = 600.0
+"""Seconds of grace under a debugger: a save while an app stands at a breakpoint waits until the person goes on."""
+
 
 class Disk(Protocol):
     """What a plan asks of the disk. ``read`` raises OSError or UnicodeDecodeError."""
@@ -196,7 +199,7 @@ class _Planner:
             depends_on=app.depends_on,
             health=app.health,
             reload=app.reload and choices.reload,
-            grace=app.grace,
+            grace=PATIENT_GRACE if self._host.debugged else app.grace,
             open=("/" if app.open else None) if isinstance(app.open, bool) else app.open,
             uvicorn=msgspec.to_builtins(app.uvicorn),
             identify=app.identify,

@@ -40,10 +40,15 @@ def here() -> Path:
         ) from None
 
 
+def is_debugged() -> bool:
+    """Say whether a debugger runs this interpreter: debugpy and PyCharm's are both pydevd."""
+    return "pydevd" in sys.modules
+
+
 def read_plan(project: Project, choices: Choices) -> Plan:
     """Return what this project runs on this machine. Raises ConfigError or UsageError."""
     # Relative to where the person is: terminals and editors make `file:line` of it to click on.
     config, places = load(project.config, os.path.relpath(project.config))
-    host = Host(os.environ, LocalDisk(), Path(sys.executable))
+    host = Host(os.environ, LocalDisk(), Path(sys.executable), debugged=is_debugged())
     name = config.name or project.folder.name
     return make_plan(Source(config, places, project.config), choices, host, f"{name}-{secrets.token_hex(4)}")

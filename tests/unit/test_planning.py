@@ -14,7 +14,16 @@ from devrun.consumers import EVERYBODY
 from devrun.errors import ConfigError, UsageError
 from devrun.parse import parse
 from devrun.plan import Endpoint, Plan
-from devrun.planning import Choices, Host, Source, env_file_variables, environment, make_plan, words
+from devrun.planning import (
+    PATIENT_GRACE,
+    Choices,
+    Host,
+    Source,
+    env_file_variables,
+    environment,
+    make_plan,
+    words,
+)
 
 FOLDER = Path("/shop")
 OWN = Path("/usr/bin/python3")
@@ -462,3 +471,9 @@ env = { A = "${env:UNSET}" }
         f"devrun.toml:8: commands.worker.run.1: {unset}",
         f"devrun.toml:9: commands.worker.env.A: {unset}",
     ]
+
+
+def test_a_debugger_makes_every_app_wait() -> None:
+    text = '[apps.a]\napp = "a:app"\ngrace = 2\n'
+    assert plan(text).apps["a"].grace == 2
+    assert plan(text, debugged=True).apps["a"].grace == PATIENT_GRACE
