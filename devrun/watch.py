@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from watchfiles import Change
 
@@ -86,7 +85,7 @@ class Scope:
 
     apps: Iterable[AppPlan]
     own: Iterable[Path] = ()
-    files: Mapping[Path, Stamp | None] = MappingProxyType({})
+    files: Mapping[Path, Stamp | None] = field(default_factory=dict[Path, Stamp | None])
 
 
 class Watcher:
