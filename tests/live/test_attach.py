@@ -147,7 +147,9 @@ def test_lines_are_edited_in_the_terminal(stack: Stack, get: Get) -> None:
         terminal.wait(lambda lines: "again" in lines)
         terminal.type("p val\t\n")
         terminal.wait(lambda lines: lines.count("1") == 2 and "(Pdb) p value" in "\n".join(lines))
-        terminal.type("forgotten\x03")
+        terminal.type("forgotten")
+        terminal.wait_text("forgotten")  # readline sees a signal at once only while it waits for a key
+        terminal.type("\x03")
         terminal.wait(lambda lines: lines[terminal.screen.cursor.y] == "(Pdb)")
         terminal.type("c\n")
         assert process.wait(DEADLINE) == 0
