@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engine", choices=("auto", "fork", "spawn"), default="auto", help="the engine of stacks that name none"
     )
+
+
+def pytest_configure() -> None:
+    """Under nohup, or in the background of a script, signals are ignored, and what is started inherits that."""
+    for signum, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, usual)
 
 
 @pytest.fixture(scope="session", autouse=True)

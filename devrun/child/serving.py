@@ -17,8 +17,8 @@ from uvicorn.importer import ImportFromStringError, import_from_string
 LIFESPAN_SHARE = 0.2
 """Seconds of ``grace`` that requests leave to the lifespan shutdown (at most half of it)."""
 POLL_SECONDS = 0.005
-FIRST_WORD_SECONDS = 0.1
-"""How long a stop waits for the first request of a new connection."""
+FIRST_WORD_TURNS = 20
+"""How often a stop looks for a new connection's first request. Not how long: a busy machine may let none be read."""
 TICK_SECONDS = 1.0
 
 
@@ -223,17 +223,18 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn's shutdown without its fixed sleeps; the launcher kills what outlives ``grace``."""
-        now = self._loop.time()
-        deadline = now + max(self.grace - LIFESPAN_SHARE, self.grace / 2)
+        deadline = self._loop.time() + max(self.grace - LIFESPAN_SHARE, self.grace / 2)
         await self._stop_accepting(sockets or [])
         state = self.server_state
         told: set[Any] = set()
         self._tell_connections(told, patient=True)
         await self.config.streams.end()  # type: ignore[attr-defined]
         # uvicorn tells nobody when the sets become empty
+        turns = 0
         while (state.connections or state.tasks) and not self.force_exit and self._loop.time() < deadline:
             await asyncio.sleep(POLL_SECONDS)
-            self._tell_connections(told, patient=self._loop.time() < now + FIRST_WORD_SECONDS)
+            turns += 1
+            self._tell_connections(told, patient=turns < FIRST_WORD_TURNS)
         for task in state.tasks:
             task.cancel()
         if not self.force_exit:
