@@ -69,6 +69,8 @@ OWN_FAULTS = ("SyntaxError", "IndentationError", "TabError", "ModuleNotFoundErro
 """What an import raises whatever other processes do."""
 
 Change = tuple[AppState, tuple[Effect, ...]]
+PAGE_SECONDS = 1.0
+"""What a process that answers 503 gets to finish its answers, at least."""
 UNFINISHED = (Importing, Doubtful, Holding, Beginning, Probing)
 
 
@@ -324,8 +326,10 @@ def retire(state: AppState, grace: float) -> Change:
     match phase:
         case Waiting() | Stopped():
             return state, ()
-        case Blocked() | Importing() | Doubtful() | Holding() | Backoff():  # no lifespan has begun: nothing to wait for
+        case Blocked() | Importing() | Holding() | Backoff():  # no lifespan has begun: nothing to wait for
             effects: tuple[Effect, ...] = (Kill(phase.run),)
+        case Doubtful():  # it answers with its failure already: who has asked gets an answer
+            effects = (Terminate(phase.run), Arm(phase.run, Alarm.KILL, max(grace, PAGE_SECONDS)))
         case Beginning() | Probing() | Serving() | Broken() | Halted():
             effects = (Terminate(phase.run), Arm(phase.run, Alarm.KILL, grace))
         case _:
