@@ -19,6 +19,7 @@ from devrun.planning import (
     Choices,
     Host,
     Source,
+    command_environments,
     env_file_variables,
     environment,
     make_plan,
@@ -477,3 +478,13 @@ def test_a_debugger_makes_every_app_wait() -> None:
     text = '[apps.a]\napp = "a:app"\ngrace = 2\n'
     assert plan(text).apps["a"].grace == 2
     assert plan(text, debugged=True).apps["a"].grace == PATIENT_GRACE
+
+
+def test_the_environments_of_commands_by_name() -> None:
+    made = plan(WITH_COMMANDS, FRONTEND)
+    names = (*made.apps, *made.commands, *made.externals)
+    endpoints = {name: Endpoint(name, "127.0.0.1", 4000) for name in names}
+    found = command_environments(made, endpoints)
+    assert found.keys() == {"frontend", "worker"}
+    assert found["frontend"] == environment(made, made.commands["frontend"], endpoints)
+    assert found["frontend"]["API"] == "http://127.0.0.1:4000"
