@@ -170,7 +170,12 @@ def test_leaving_lets_the_app_run_on(stack: Stack, get: Get, way: str) -> None:
             terminal.hang_up()
         else:
             terminal.wait_text("(Pdb)")
-            terminal.type("b work.py:10\n" if way != "c" else "")  # what it would stop at again is forgotten
+            if way != "c":  # what it would stop at again is forgotten
+                terminal.type("b work.py:10\n")
+                # A Ctrl-D that is typed before there is a prompt again gets lost when readline takes the terminal over.
+                terminal.wait(
+                    lambda lines: "Breakpoint 1 at" in "".join(lines) and lines[terminal.screen.cursor.y] == "(Pdb)"
+                )
             process.kill() if way == "kill" else terminal.type(way if way == "\x04" else f"{way}\n")
         process.wait(DEADLINE)
     assert answer.result(DEADLINE).text == "3"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from dataclasses import dataclass
 
 
-class Reading(TypedDict):
+@dataclass(frozen=True)
+class Reading:
     station: str
     celsius: float
 
 
 def readings() -> list[Reading]:
     return [
-        {"station": "Lisbon", "celsius": 19.5},
-        {"station": "Oslo", "celsius": 3.0},
-        {"station": "Reykjavik", "celsius": 1.5},
+        Reading("Lisbon", 19.5),
+        Reading("Oslo", 3.0),
+        Reading("Reykjavik", 1.5),
     ]
