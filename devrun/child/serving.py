@@ -14,6 +14,8 @@ from typing import Any
 import uvicorn
 from uvicorn.importer import ImportFromStringError, import_from_string
 
+from .eventstreams import EventStreams
+
 LIFESPAN_SHARE = 0.2
 """Seconds of ``grace`` that requests leave to the lifespan shutdown (at most half of it)."""
 POLL_SECONDS = 0.005
@@ -28,54 +30,6 @@ class StartupProblem(Exception):
 
 class SetupProblem(Exception):
     """Not the app's code: uvicorn's settings, or an object that is no ASGI application."""
-
-
-class EventStreams:
-    """Ends open event streams at a stop, so that a browser's EventSource does not hold the old worker.
-
-    https://html.spec.whatwg.org/multipage/server-sent-events.html: a client connects again when a stream ends.
-    """
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self._open: dict[Any, Any] = {}
-        self._ended: set[Any] = set()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def watched(message: Any) -> None:
-            if send in self._ended:
-                return
-            if message["type"] == "http.response.start" and is_event_stream(message):
-                self._open[send] = asyncio.current_task()
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except asyncio.CancelledError:
-            if send not in self._ended:
-                raise
-        finally:
-            self._open.pop(send, None)
-            self._ended.discard(send)
-
-    async def end(self) -> None:
-        """Finish every open stream for its client, and cancel what feeds it."""
-        for send, task in list(self._open.items()):
-            self._ended.add(send)
-            with contextlib.suppress(Exception):  # the client left meanwhile: each uvicorn says so in its own way
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-            task.cancel()
-
-
-def is_event_stream(message: Any) -> bool:
-    for name, value in message.get("headers", ()):
-        if bytes(name).lower() == b"content-type":
-            return bytes(value).lower().startswith(b"text/event-stream")
-    return False
 
 
 class Config(uvicorn.Config):
