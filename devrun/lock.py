@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from devrun.errors import AlreadyRunningError, FileError
+from devrun.lookup import try_lock
 from devrun.outputs import statefile, writer
 from devrun.outputs.statefile import EnvFileRecord, StackRecord
 from devrun.plan import Endpoint
 from devrun.project import Project, make_state_dir
-from devrun.running import try_lock
 
 _NAMED_URLS = 10
 _POLL = 0.02

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from devrun.control.listening import forget
 from devrun.errors import FileError
+from devrun.lookup import try_lock
 from devrun.outputs.writer import shown
 from devrun.plan import AppPlan, CommandPlan, Plan
 from devrun.project import Project, make_state_dir
-from devrun.running import try_lock
 
 _LOCK = ".lock"
 

@@ -16,8 +16,8 @@ from typing import Any
 import tomli_w
 
 from devrun.errors import ConfigError, FileError, Mistake, NoProjectError
+from devrun.lookup import CONFIG_NAME, LOCK_NAME, RUNS, STATE_DIR, STATE_NAME, nearest_config, private_name
 from devrun.outputs import block, writer
-from devrun.running import CONFIG_NAME, LOCK_NAME, RUNS, STATE_DIR, STATE_NAME, nearest_config, private_name
 from devrun.schema import schema_text
 
 _MINIMAL = 'write a devrun.toml in the project folder, for example:\n\n[apps.api]\napp = "main:app"'

@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from devrun.errors import FileError
+from devrun.lookup import LOCK_NAME, STATE_NAME, try_lock
 from devrun.outputs import statefile, writer
 from devrun.outputs.statefile import StackRecord
-from devrun.running import LOCK_NAME, STATE_NAME, try_lock
 
 _LONGEST = 4096
 

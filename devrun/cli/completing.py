@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devrun.running import STATE_DIR, STATE_NAME, nearest_config
+from devrun.lookup import STATE_DIR, STATE_NAME, nearest_config
 
 if TYPE_CHECKING:
     import click

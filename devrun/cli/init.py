@@ -12,11 +12,11 @@ from devrun.asgi import FRAMEWORKS
 from devrun.cautions import in_git
 from devrun.cli.reading import here
 from devrun.errors import UsageError
+from devrun.lookup import CONFIG_NAME, nearest_config
 from devrun.outputs import draft as drafts
 from devrun.outputs import writer
 from devrun.project import Project, write_schema
 from devrun.proposal import Draft, propose
-from devrun.running import CONFIG_NAME, nearest_config
 from devrun.survey import survey
 
 _BY_HAND = 'write the file by hand, for example:\n\n[apps.api]\napp = "shop.main:app"'

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from devrun.running import endpoint
+from devrun.lookup import endpoint
 
 _COMMANDS = ("url", "port")
 

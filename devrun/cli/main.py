@@ -1,7 +1,7 @@
 """``devrun``: where the command line begins. What is light is done here, click is imported for the rest alone.
 
 Every import counts: ``devrun url NAME`` may take three times as long as an interpreter that does nothing. See
-``devrun.running`` for what is heavy.
+``devrun.lookup`` for what is heavy.
 """
 
 from __future__ import annotations

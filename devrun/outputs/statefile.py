@@ -59,7 +59,7 @@ def render(record: StackRecord) -> bytes:
         "pid": record.pid,
         "created": record.created,
         "started": record.started,
-        # A table of its own for each: `devrun.running` knows this text and reads no other TOML.
+        # A table of its own for each: `devrun.lookup` knows this text and reads no other TOML.
         "endpoints": {e.name: {"url": e.url, "host": e.host, "port": e.port} for e in record.endpoints},
         "env_files": [_file_table(file) for file in record.env_files],
     }

@@ -15,9 +15,9 @@ import pytest
 from devrun.envfiles import EnvFiles
 from devrun.errors import AlreadyRunningError, FileError
 from devrun.lock import open_state, repair, running
+from devrun.lookup import try_lock
 from devrun.plan import Endpoint, EnvFilePlan
 from devrun.project import Project
-from devrun.running import try_lock
 
 ENDPOINT = Endpoint("api", "127.0.0.1", 41507)
 VARIABLES = {"API_URL": ENDPOINT.url}

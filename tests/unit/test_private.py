@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from devrun.lookup import endpoint, private_name, try_lock
 from devrun.plan import AppPlan, Endpoint, EnvFilePlan, Plan
 from devrun.planning import command_environment
 from devrun.private import freed_ports, private_plan, private_state, sweep
 from devrun.project import Project, addressed
-from devrun.running import endpoint, private_name, try_lock
 
 
 def app(name: str, **changes: object) -> AppPlan:

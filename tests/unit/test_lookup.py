@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devrun.lookup import endpoint_in, nearest_config
 from devrun.outputs.statefile import EnvFileRecord, StackRecord, render
 from devrun.plan import Endpoint
-from devrun.running import endpoint_in, nearest_config
 
 names = st.from_regex(r"[a-z][a-z0-9_-]*", fullmatch=True)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
