@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from devrun.control.desk import Desk
+from devrun.control.desk import Desk, More
 from devrun.control.inspecting import Inspector
+from devrun.control.protocol import Handover, Request
 from devrun.control.server import serving
 from devrun.descriptors import raise_descriptor_limit
 from devrun.engine import Engine, Groups, Recipe, Surroundings
@@ -88,6 +89,12 @@ class Stack:
     def restart(self, apps: Sequence[str] = ()) -> None:
         """Ask for new workers of these apps, or of all."""
         self._supervisor.post(RestartAsked(tuple(apps), self._loop.time()))
+
+    async def answer(self, request: Request, more: More) -> Mapping[str, Any]:
+        """Answer as over the control socket. Raises RefusedError."""
+        answer = await self._desk.answer(request, more)
+        assert not isinstance(answer, Handover), "a debugger is attached to over the socket"
+        return answer
 
     def _post(self, event: Event) -> None:
         self._supervisor.post(event)

@@ -60,6 +60,13 @@ class ConfigError(DevrunError):
         super().__init__("\n".join(map(str, self.mistakes)), hint=hint)
 
 
+class UnknownNameError(UsageError, KeyError):
+    """A stack has nothing of this name."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class NoProjectError(DevrunError):
     """There is no devrun.toml here or in any parent."""
 
@@ -80,6 +87,9 @@ class BrokenAppError(DevrunError):
     def __init__(self, message: str, traceback: str) -> None:
         super().__init__(message)
         self.traceback = traceback
+
+    def __str__(self) -> str:
+        return f"{self.message}\n\n{self.traceback.rstrip()}" if self.traceback else self.message
 
 
 class NotReadyError(DevrunError):

@@ -152,15 +152,20 @@ def env_file_variables(plan: Plan, file: EnvFilePlan, endpoints: Mapping[str, En
     }
 
 
-def command_environment(plan: Plan, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
-    """Return the environment of a command that is run for a stack, by somebody who would else read its env files.
+def stack_variables(plan: Plan, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
+    """Return the variables of a stack for somebody who would else read its env files.
 
     What they hold is there, too; the first file wins, and any of them over the stack's own variables.
     """
     files: dict[str, str] = {}
     for file in reversed(plan.env_files):
         files |= env_file_variables(plan, file, endpoints)
-    return {**plan.environ, **injected(endpoints), **files, "DEVRUN": "1", "DEVRUN_STACK": plan.stack}
+    return {**injected(endpoints), **files, "DEVRUN": "1", "DEVRUN_STACK": plan.stack}
+
+
+def command_environment(plan: Plan, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
+    """Return the environment of a command that is run for a stack."""
+    return {**plan.environ, **stack_variables(plan, endpoints)}
 
 
 def _listed(files: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -23,9 +23,9 @@ from devrun.project import Project, make_state_dir
 _LOCK = ".lock"
 
 
-def private_plan(plan: Plan) -> Plan:
-    """The same stack for one user alone: free ports, no env file, no reload, no browser."""
-    apps = {name: replace(app, port=0, reload=False, open=None) for name, app in plan.apps.items()}
+def private_plan(plan: Plan, *, reload: bool = False) -> Plan:
+    """The same stack for one user alone: free ports, no env file, no browser; ``reload``: as the plan has it."""
+    apps = {name: replace(app, port=0, reload=app.reload and reload, open=None) for name, app in plan.apps.items()}
     commands = {
         name: command if command.port is None else replace(command, port=0) for name, command in plan.commands.items()
     }

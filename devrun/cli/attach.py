@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from devrun.cli.asking import running_stack, said
+from devrun.cli.asking import running_stack
 from devrun.cli.completing import stack_names
 from devrun.cli.debugging import Conversation
+from devrun.control.asking import said
 from devrun.control.client import LauncherError, NobodyListensError, attach_to
 from devrun.errors import NoStackError
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import click
 
-from devrun.cli.asking import ask_launcher
-from devrun.cli.outcomes import failure_of, outcome_in
+from devrun.control.asking import ask_launcher
 from devrun.control.client import NobodyListensError, stream
 from devrun.errors import DevrunError
 from devrun.lock import refuse_running, running
+from devrun.outcomes import failure_of, outcome_in
 from devrun.outputs.statefile import StackRecord
 from devrun.project import Project, make_state_dir
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from devrun.cli.asking import ask_launcher, running_stack
+from devrun.cli.asking import running_stack
+from devrun.control.asking import ask_launcher
 from devrun.errors import NoStackError
 from devrun.events import StackDown
 from devrun.lock import is_alive, is_held

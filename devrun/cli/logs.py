@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from devrun.cli.asking import running_stack, said
+from devrun.cli.asking import running_stack
 from devrun.cli.completing import stack_names
 from devrun.cli.logform import Form, JsonForm, TextForm
 from devrun.cli.look import look
+from devrun.control.asking import said
 from devrun.control.client import LauncherError, NobodyListensError, stream
 from devrun.errors import NoStackError
 from devrun.lock import running

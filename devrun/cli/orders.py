@@ -9,7 +9,8 @@ import click
 
 from devrun.cli.asking import ask_stack
 from devrun.cli.completing import stack_names
-from devrun.cli.outcomes import failure_of, outcome_in, tell
+from devrun.cli.outcomes import tell
+from devrun.outcomes import failure_of, outcome_in
 from devrun.outputs.status import WELL
 
 _CONFIG = click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")

@@ -1,27 +1,12 @@
-"""Says what has come of a request: what is well in the lines of ``up --plain``, the rest as an error."""
+"""Prints what has come of a request, where all is well, in the lines of ``up --plain``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import click
 
-from devrun.errors import DevrunError
 from devrun.events import AppReady, AppStopped, Notice
 from devrun.outputs.lines import line
-from devrun.outputs.status import WELL, AppStatus, Outcome, read_outcome
-
-
-def outcome_in(answer: Mapping[str, Any]) -> Outcome:
-    """Return the outcome in an answer of the launcher's. Raises DevrunError."""
-    try:
-        return read_outcome(answer)
-    except ValueError as error:
-        raise DevrunError(
-            f"the launcher tells the outcome in a way that is not known here: {error}",
-            hint="is it another version of devrun? restart it",
-        ) from None
+from devrun.outputs.status import WELL, AppStatus, Outcome
 
 
 def tell(outcome: Outcome) -> None:
@@ -32,21 +17,6 @@ def tell(outcome: Outcome) -> None:
             click.echo(line(notice))
 
 
-def failure_of(apps: Sequence[AppStatus], hint: str | None = None) -> DevrunError:
-    """Return the error that tells why these apps are not ready, with their tracebacks.
-
-    Where one is broken, others may only be on their way: they are not named.
-    """
-    apps = [app for app in apps if app.why] or apps
-    texts = [text for app in apps for text in (_reason(app), _traceback(app)) if text]
-    return DevrunError("\n".join(texts), hint=hint)
-
-
-def reasons(apps: Sequence[AppStatus]) -> str:
-    """Return on one line why these apps are not ready."""
-    return "; ".join(map(_reason, apps))
-
-
 def _notice(app: AppStatus, seconds: float) -> Notice | None:
     match app.state:
         case well if well in WELL:
@@ -55,11 +25,3 @@ def _notice(app: AppStatus, seconds: float) -> Notice | None:
             return AppStopped(app.name)
         case _:
             return None
-
-
-def _reason(app: AppStatus) -> str:
-    return f"{app.name} is {app.state}: {app.why}" if app.why else f"{app.name} is {app.state}"
-
-
-def _traceback(app: AppStatus) -> str:
-    return "" if app.trouble is None else app.trouble.text.rstrip()

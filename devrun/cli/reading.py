@@ -1,33 +1,15 @@
-"""Reads the project that a command is about: the config file, this machine's environment and disk."""
+"""Where a person is, and what the project there runs."""
 
 from __future__ import annotations
 
 import os
-import secrets
-import sys
 from pathlib import Path
 
 from devrun.errors import UsageError
-from devrun.parse import load
 from devrun.plan import Plan
-from devrun.planning import Choices, Host, Source, make_plan
+from devrun.planning import Choices
 from devrun.project import Project
-
-
-class LocalDisk:
-    """The disk that a plan asks (``plan.Disk``)."""
-
-    def is_file(self, path: Path) -> bool:
-        return path.is_file()
-
-    def is_dir(self, path: Path) -> bool:
-        return path.is_dir()
-
-    def real(self, path: Path) -> Path:
-        return Path(os.path.realpath(path))
-
-    def read(self, path: Path) -> str:
-        return path.read_text("utf-8-sig")
+from devrun.reading import plan_of
 
 
 def here() -> Path:
@@ -40,15 +22,6 @@ def here() -> Path:
         ) from None
 
 
-def is_debugged() -> bool:
-    """Say whether a debugger runs this interpreter: debugpy and PyCharm's are both pydevd."""
-    return "pydevd" in sys.modules
-
-
 def read_plan(project: Project, choices: Choices) -> Plan:
     """Return what this project runs on this machine. Raises ConfigError or UsageError."""
-    # Relative to where the person is: terminals and editors make `file:line` of it to click on.
-    config, places = load(project.config, os.path.relpath(project.config))
-    host = Host(os.environ, LocalDisk(), Path(sys.executable), debugged=is_debugged())
-    name = config.name or project.folder.name
-    return make_plan(Source(config, places, project.config), choices, host, f"{name}-{secrets.token_hex(4)}")
+    return plan_of(project, choices, os.environ)

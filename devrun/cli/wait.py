@@ -8,8 +8,9 @@ import click
 
 from devrun.cli.asking import ask_stack
 from devrun.cli.completing import stack_names
-from devrun.cli.outcomes import failure_of, outcome_in, reasons, tell
+from devrun.cli.outcomes import tell
 from devrun.errors import NotReadyError
+from devrun.outcomes import failure_of, outcome_in, reasons
 from devrun.outputs.status import WELL
 
 

@@ -21,8 +21,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devrun.cli.asking import said
 from devrun.control.address import LONGEST, locate, own, pointer
+from devrun.control.asking import said
 from devrun.control.client import LauncherError, NobodyListensError, ask
 from devrun.control.fields import RefusedError
 from devrun.control.listening import listening
