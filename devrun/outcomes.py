@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from devrun.errors import DevrunError
-from devrun.outputs.status import AppStatus, Outcome, read_outcome
+from devrun.errors import BrokenAppError, DevrunError, NotReadyError
+from devrun.outputs.status import WELL, AppStatus, Outcome, read_outcome
+
+FAILED = frozenset(("broken", "failed"))
+"""The words of parts that are in trouble for good."""
 
 
 def outcome_in(answer: Mapping[str, Any]) -> Outcome:
@@ -18,6 +21,17 @@ def outcome_in(answer: Mapping[str, Any]) -> Outcome:
             f"the launcher tells the outcome in a way that is not known here: {error}",
             hint="is it another version of devrun? restart it",
         ) from None
+
+
+def check_well(answer: Mapping[str, Any], seconds: float) -> None:
+    """Raise BrokenAppError or NotReadyError for what is not well; ``seconds``: how long that was waited for."""
+    missing = [app for app in outcome_in(answer).apps if app.state not in WELL]
+    broken = [app for app in missing if app.trouble is not None or app.state in FAILED]
+    if broken:
+        texts = filter(None, map(_traceback, broken))
+        raise BrokenAppError(reasons(broken), "\n\n".join(texts))
+    if missing:
+        raise NotReadyError(f"not ready within {seconds:g} s: {reasons(missing)}")
 
 
 def failure_of(apps: Sequence[AppStatus], hint: str | None = None) -> DevrunError:

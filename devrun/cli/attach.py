@@ -10,7 +10,7 @@ import click
 from devrun.cli.asking import running_stack
 from devrun.cli.completing import stack_names
 from devrun.cli.debugging import Conversation
-from devrun.control.asking import said
+from devrun.control.asking import refusal
 from devrun.control.client import LauncherError, NobodyListensError, attach_to
 from devrun.errors import NoStackError
 
@@ -32,7 +32,7 @@ def attach(name: str, stack: str | None, config: Path | None) -> None:
     try:
         data, console = attach_to(str(project.state_dir), name)
     except LauncherError as error:
-        raise said(error) from None
+        raise refusal(error.code, error.said) from None
     except NobodyListensError:
         raise NoStackError("the stack is going down", hint="try again in a moment") from None
     with console:

@@ -15,7 +15,7 @@ from devrun.cli.asking import running_stack
 from devrun.cli.completing import stack_names
 from devrun.cli.logform import Form, JsonForm, TextForm
 from devrun.cli.look import look
-from devrun.control.asking import said
+from devrun.control.asking import refusal
 from devrun.control.client import LauncherError, NobodyListensError, stream
 from devrun.errors import NoStackError
 from devrun.lock import running
@@ -90,7 +90,7 @@ class _Reader:
                 self._take(part)
         except LauncherError as error:
             if error.code != "too-slow":
-                raise said(error) from None
+                raise refusal(error.code, error.said) from None
 
     def _take(self, part: Mapping[str, Any]) -> None:
         if "stack" in part:

@@ -6,11 +6,12 @@ Starts nothing. Blocks: for threads that may wait.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from devrun.control.client import LauncherError, NobodyListensError, ask
-from devrun.errors import DevrunError, NoStackError, UsageError
+from devrun.errors import DevrunError, NoStackError, UnknownNameError
 from devrun.lock import is_held, repair, running
 from devrun.outputs.statefile import StackRecord
 from devrun.outputs.writer import shown
@@ -22,6 +23,14 @@ START_SECONDS = 3.0
 """Seconds in which a launcher that has the lock has written down where its stack is."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a launcher answers to a request: ``parts`` come ahead of the ``data``."""
+
+    parts: Sequence[Mapping[str, Any]]
+    data: Mapping[str, Any]
+
+
 def ask_launcher(project: Project, record: StackRecord, kind: str, options: Mapping[str, object]) -> Mapping[str, Any]:
     """Return what the launcher of a stack that has been found answers. Raises DevrunError."""
     deadline = time.monotonic() + PATIENCE
@@ -29,7 +38,7 @@ def ask_launcher(project: Project, record: StackRecord, kind: str, options: Mapp
         try:
             return ask(str(project.state_dir), kind, options)
         except LauncherError as error:
-            raise said(error) from None
+            raise refusal(error.code, error.said) from None
         except NobodyListensError:
             if time.monotonic() > deadline:
                 break
@@ -41,17 +50,17 @@ def ask_launcher(project: Project, record: StackRecord, kind: str, options: Mapp
     )
 
 
-def said(error: LauncherError) -> DevrunError:
-    """Return what the launcher has refused as the error that it is for a user."""
-    match error.code:
+def refusal(code: str, said: str) -> DevrunError:
+    """Return what a launcher has refused as the error that it is for a user."""
+    match code:
         case "unknown-name":
-            return UsageError(error.said)
+            return UnknownNameError(said)
         case "going-down":
-            return NoStackError(error.said)
+            return NoStackError(said)
         case "not-paused" | "taken":
-            return DevrunError(error.said)
+            return DevrunError(said)
         case _:
-            return error
+            return LauncherError(code, said)
 
 
 def running_in(project: Project) -> StackRecord:

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devrun.control.address import LONGEST, locate, own, pointer
-from devrun.control.asking import said
+from devrun.control.asking import refusal
 from devrun.control.client import LauncherError, NobodyListensError, ask
 from devrun.control.fields import RefusedError
 from devrun.control.listening import listening
@@ -548,7 +548,7 @@ def test_what_is_refused_has_its_exit_code(tmp_path: Path, code: str, kind: type
     line = json.dumps({"v": 1, "error": code, "message": "so it is"}).encode() + b"\n"
     with pytest.raises(LauncherError) as refused:
         answering_with(tmp_path, line)
-    error = said(refused.value)
+    error = refusal(refused.value.code, refused.value.said)
     assert (type(error), error.exit_code) == (kind, exit_code) and "so it is" in error.message
 
 

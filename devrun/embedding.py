@@ -1,0 +1,144 @@
+"""``devrun.running``: a private stack for a program, from before a block of code until after it.
+
+A door like the command line: it reads the environment and the working directory of the program it is in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from concurrent.futures import wait
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from devrun.errors import DevrunError, NotReadyError, UsageError
+from devrun.handles import PATIENCE, App, AsyncApp, AsyncStack, Stack
+from devrun.hosting import Awaited, Blocking, Host, Order, until_done
+from devrun.planning import Choices
+from devrun.project import find
+from devrun.reading import plan_of
+
+__all__ = ["App", "AsyncApp", "AsyncStack", "Running", "Stack", "running"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    names: tuple[str, ...]
+    config: Path | None
+    cwd: Path | None
+    env: Mapping[str, str]
+    reload: bool
+
+    def read(self) -> Order:
+        """Return what is to be run. Raises DevrunError."""
+        try:
+            start = Path.cwd() if self.cwd is None else Path.cwd() / self.cwd
+        except OSError as error:
+            raise UsageError(f"the working directory is gone: {error.strerror}") from None
+        project = find(start, self.config)
+        return Order(plan_of(project, Choices(self.names), {**os.environ, **self.env}), project, self.reload)
+
+
+class Running:
+    """What ``running`` returns: a context manager, with ``with`` and with ``async with``, for one use."""
+
+    def __init__(self, wish: _Wish, timeout: float | None) -> None:
+        self._host = Host(wish.read)
+        self._timeout = timeout
+
+    def __enter__(self) -> Stack:
+        host = self._host
+        host.start()
+        try:
+            wait([host.ready], self._timeout)
+            self._check()
+        except BaseException:
+            host.end()
+            raise
+        return Stack(Blocking(host))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._host.end()
+        self._host.ended.result()
+
+    async def __aenter__(self) -> AsyncStack:
+        _check_loop()
+        host = self._host
+        host.start()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timeout):
+                    await until_done(host.ready)
+            self._check()
+        except BaseException:
+            await _end(host)
+            raise
+        return AsyncStack(Awaited(host))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await _end(self._host)
+        self._host.ended.result()
+
+    def _check(self) -> None:
+        if not self._host.ready.done():
+            raise NotReadyError(f"the stack is not ready within {self._timeout:g} s: {self._host.missing()}")
+        error = self._host.ready.exception()
+        if error is not None:  # where in devrun it was noticed explains nothing
+            raise error.with_traceback(None) if isinstance(error, DevrunError) else error
+
+
+def running(
+    *names: str,
+    config: str | os.PathLike[str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    reload: bool = False,
+    timeout: float | None = PATIENCE,
+) -> Running:
+    """Run a private stack for a block of code, which begins when all of it is ready; nothing of it is left after that.
+
+    ``with devrun.running() as stack`` gives a ``Stack``, ``async with devrun.running() as stack`` an ``AsyncStack``.
+    The stack runs in a thread of its own in either case, on free ports, beside any other, and writes no env file. The
+    blocking form works anywhere, in any thread and inside a running loop; the other one in any loop of asyncio.
+
+    ``names``: only these apps, commands and compounds, and what they depend on. The project is that of the nearest
+    devrun.toml from ``cwd`` (the working directory) upward, or ``config`` names the file. ``env``: variables for the
+    apps besides those of this process. ``reload``: restart apps when their files are saved. ``timeout``: seconds until
+    the stack must be ready.
+
+    Raises DevrunError when entered: ConfigError and NoProjectError for what is wrong with the project, BrokenAppError
+    with the app's traceback for an app that cannot be served, NotReadyError for a stack that is not ready in time.
+    """
+    given = None if config is None else Path(config)
+    return Running(_Wish(names, given, None if cwd is None else Path(cwd), env or {}, reload), timeout)
+
+
+async def _end(host: Host) -> None:
+    """Take the stack down, however often this task is cancelled meanwhile: by anyio in every turn of the loop."""
+    host.stop()
+    ended = asyncio.ensure_future(until_done(host.ended))
+    cancelled: asyncio.CancelledError | None = None
+    while not ended.done():
+        try:
+            await asyncio.wait([ended])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+def _check_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError(
+            "`async with devrun.running()` needs a loop of asyncio",
+            hint="elsewhere, as in trio, use the blocking form: `with devrun.running() as stack`",
+        ) from None
