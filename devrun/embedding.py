@@ -21,6 +21,9 @@ from devrun.planning import Choices
 from devrun.project import find
 from devrun.reading import plan_of
 
+__tracebackhide__ = True
+"""For pytest: what went wrong went wrong in the test, or in the app."""
+
 __all__ = ["App", "AsyncApp", "AsyncStack", "Running", "Stack", "running"]
 
 
@@ -29,7 +32,7 @@ class _Wish:
     names: tuple[str, ...]
     config: Path | None
     cwd: Path | None
-    env: Mapping[str, str]
+    env: Mapping[str, str | None]
     reload: bool
 
     def read(self) -> Order:
@@ -39,7 +42,8 @@ class _Wish:
         except OSError as error:
             raise UsageError(f"the working directory is gone: {error.strerror}") from None
         project = find(start, self.config)
-        return Order(plan_of(project, Choices(self.names), {**os.environ, **self.env}), project, self.reload)
+        environ = {key: value for key, value in {**os.environ, **self.env}.items() if value is not None}
+        return Order(plan_of(project, Choices(self.names), environ), project, self.reload)
 
 
 class Running:
@@ -98,7 +102,7 @@ def running(
     *names: str,
     config: str | os.PathLike[str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     reload: bool = False,
     timeout: float | None = PATIENCE,
 ) -> Running:
@@ -110,8 +114,8 @@ def running(
 
     ``names``: only these apps, commands and compounds, and what they depend on. The project is that of the nearest
     devrun.toml from ``cwd`` (the working directory) upward, or ``config`` names the file. ``env``: variables for the
-    apps besides those of this process. ``reload``: restart apps when their files are saved. ``timeout``: seconds until
-    the stack must be ready.
+    apps besides those of this process; None takes one away. ``reload``: restart apps when their files are saved.
+    ``timeout``: seconds until the stack must be ready.
 
     Raises DevrunError when entered: ConfigError and NoProjectError for what is wrong with the project, BrokenAppError
     with the app's traceback for an app that cannot be served, NotReadyError for a stack that is not ready in time.

@@ -17,6 +17,9 @@ from devrun.outputs.lines import log_line
 from devrun.outputs.text import plain_text
 from devrun.plan import Endpoint
 
+__tracebackhide__ = True
+"""For pytest: what went wrong went wrong in the test, or in the app."""
+
 PATIENCE = 60.0
 """Seconds until something that should be ready is given up."""
 
@@ -40,7 +43,7 @@ class Line(Protocol):
     @property
     def places(self) -> Places: ...
 
-    def answer(self, request: Request, seconds: float | None) -> Answer: ...
+    def answer(self, request: Request) -> Answer: ...
 
 
 class AsyncLine(Protocol):
@@ -49,7 +52,7 @@ class AsyncLine(Protocol):
     @property
     def places(self) -> Places: ...
 
-    async def answer(self, request: Request, seconds: float | None) -> Answer: ...
+    async def answer(self, request: Request) -> Answer: ...
 
 
 _Line = TypeVar("_Line", Line, AsyncLine)
@@ -120,6 +123,23 @@ class _Parts(Generic[_Line]):
         return name
 
 
+class LogReader:
+    """Reads what has come since it was last asked."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._id: str | None = None
+        self._order = 0
+
+    def news(self) -> list[tuple[str | None, float, list[str]]]:
+        """Return new lines, each batch with its app (None: devrun) and its time. Raises DevrunError."""
+        answer = self._line.answer(AskLogs(after=self._order, stack=self._id))
+        entries = [part for part in answer.parts if "lines" in part]
+        self._id = answer.parts[0]["stack"]
+        self._order = max([self._order, *(part["order"] for part in entries)])
+        return [(part["app"], part["at"], [plain_text(line) for line in part["lines"]]) for part in entries]
+
+
 class App(_Place[Line]):
     """An app or a command of a stack, or an external that it refers to."""
 
@@ -133,7 +153,7 @@ class App(_Place[Line]):
 
     def logs(self, *, last: int | None = None) -> list[str]:
         """Return what it has printed so far, without colours; ``last``: only so many lines."""
-        return _printed(self._line.answer(_own_lines(self.name, last), None))
+        return _printed(self._line.answer(_own_lines(self.name, last)))
 
 
 class Stack(_Parts[Line]):
@@ -148,18 +168,22 @@ class Stack(_Parts[Line]):
 
         Raises BrokenAppError with the app's traceback if one cannot be served, NotReadyError after ``timeout`` seconds.
         """
-        check_well(self._line.answer(AskRestart(names), timeout).data, timeout)
+        check_well(self._line.answer(AskRestart(names, timeout)).data, timeout)
 
     def wait_ready(self, *names: str, timeout: float = PATIENCE) -> None:
         """Wait until these apps and commands (none: all) are ready.
 
         Raises BrokenAppError with the app's traceback if one cannot be served, NotReadyError after ``timeout`` seconds.
         """
-        check_well(self._line.answer(AskWait(names, timeout, or_broken=True), None).data, timeout)
+        check_well(self._line.answer(AskWait(names, timeout, or_broken=True)).data, timeout)
 
     def logs(self, *names: str, last: int | None = None) -> list[str]:
         """Return the lines of these apps (none: of all, and of devrun) as `devrun up --plain` prints them."""
-        return _named(self._line.answer(_lines(names, last), None))
+        return _named(self._line.answer(_lines(names, last)))
+
+    def log_reader(self) -> LogReader:
+        """Return a reader for somebody who asks again and again."""
+        return LogReader(self._line)
 
 
 class AsyncApp(_Place[AsyncLine]):
@@ -175,7 +199,7 @@ class AsyncApp(_Place[AsyncLine]):
 
     async def logs(self, *, last: int | None = None) -> list[str]:
         """Return what it has printed so far, without colours; ``last``: only so many lines."""
-        return _printed(await self._line.answer(_own_lines(self.name, last), None))
+        return _printed(await self._line.answer(_own_lines(self.name, last)))
 
 
 class AsyncStack(_Parts[AsyncLine]):
@@ -190,18 +214,18 @@ class AsyncStack(_Parts[AsyncLine]):
 
         Raises BrokenAppError with the app's traceback if one cannot be served, NotReadyError after ``timeout`` seconds.
         """
-        check_well((await self._line.answer(AskRestart(names), timeout)).data, timeout)
+        check_well((await self._line.answer(AskRestart(names, timeout))).data, timeout)
 
     async def wait_ready(self, *names: str, timeout: float = PATIENCE) -> None:
         """Wait until these apps and commands (none: all) are ready.
 
         Raises BrokenAppError with the app's traceback if one cannot be served, NotReadyError after ``timeout`` seconds.
         """
-        check_well((await self._line.answer(AskWait(names, timeout, or_broken=True), None)).data, timeout)
+        check_well((await self._line.answer(AskWait(names, timeout, or_broken=True))).data, timeout)
 
     async def logs(self, *names: str, last: int | None = None) -> list[str]:
         """Return the lines of these apps (none: of all, and of devrun) as `devrun up --plain` prints them."""
-        return _named(await self._line.answer(_lines(names, last), None))
+        return _named(await self._line.answer(_lines(names, last)))
 
 
 def _own_lines(name: str, last: int | None) -> AskLogs:

@@ -18,7 +18,7 @@ from devrun.api import Stack
 from devrun.control.asking import Answer, refusal
 from devrun.control.fields import RefusedError
 from devrun.control.protocol import Request
-from devrun.errors import DevrunError, NoStackError, NotReadyError
+from devrun.errors import DevrunError, NoStackError
 from devrun.events import AppExited, Notice, Warned
 from devrun.handles import Places
 from devrun.outputs.lines import words
@@ -28,6 +28,9 @@ from devrun.private import freed_ports, private_plan, private_state
 from devrun.project import Project
 from devrun.readiness import Readiness
 from devrun.state import Snapshot
+
+__tracebackhide__ = True
+"""For pytest: what went wrong went wrong in the test, or in the app."""
 
 LOG = logging.getLogger("devrun")
 LOUD = (Warned, AppExited)
@@ -90,12 +93,12 @@ class Host:
         """Where everything is, once the stack is ready; true until its end."""
         return self._guest
 
-    def ask(self, request: Request, seconds: float | None) -> Future[Answer]:
+    def ask(self, request: Request) -> Future[Answer]:
         """Return what will hold the answer. Raises NoStackError."""
         with self._opening:
             if not self._open:
                 raise _down()
-            return asyncio.run_coroutine_threadsafe(self._guest.answer(request, seconds), self._loop)
+            return asyncio.run_coroutine_threadsafe(self._guest.answer(request), self._loop)
 
     def _work(self) -> None:
         error: BaseException | None = None
@@ -128,8 +131,8 @@ class Blocking:
         self.places = host.places
         self._host = host
 
-    def answer(self, request: Request, seconds: float | None) -> Answer:
-        answer = self._host.ask(request, seconds)
+    def answer(self, request: Request) -> Answer:
+        answer = self._host.ask(request)
         try:
             wait([answer])
         except KeyboardInterrupt:
@@ -145,8 +148,8 @@ class Awaited:
         self.places = host.places
         self._host = host
 
-    async def answer(self, request: Request, seconds: float | None) -> Answer:
-        answer = self._host.ask(request, seconds)
+    async def answer(self, request: Request) -> Answer:
+        answer = self._host.ask(request)
         try:
             await until_done(answer)
         except asyncio.CancelledError:
@@ -187,8 +190,8 @@ class _Guest:
         if self._stack is not None:
             self._stack.stop()
 
-    async def answer(self, request: Request, seconds: float | None) -> Answer:
-        """Answer a request. Raises NotReadyError after so many seconds, or another DevrunError."""
+    async def answer(self, request: Request) -> Answer:
+        """Answer a request. Raises DevrunError."""
         assert self._stack is not None
         parts: list[Mapping[str, Any]] = []
 
@@ -196,10 +199,7 @@ class _Guest:
             parts.append(part)
 
         try:
-            async with asyncio.timeout(seconds):
-                return Answer(parts, await self._stack.answer(request, more))
-        except TimeoutError:
-            raise NotReadyError(f"not ready within {seconds:g} s: {self.missing()}") from None
+            return Answer(parts, await self._stack.answer(request, more))
         except RefusedError as error:
             raise refusal(error.code, error.message) from None
 

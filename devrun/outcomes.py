@@ -8,6 +8,9 @@ from typing import Any
 from devrun.errors import BrokenAppError, DevrunError, NotReadyError
 from devrun.outputs.status import WELL, AppStatus, Outcome, read_outcome
 
+__tracebackhide__ = True
+"""For pytest: what went wrong went wrong in the test, or in the app."""
+
 FAILED = frozenset(("broken", "failed"))
 """The words of parts that are in trouble for good."""
 

@@ -19,6 +19,7 @@ import dotenv
 from devrun.config import ProjectConfig
 from devrun.identity import HEADER, Identity, read
 from devrun.owner import owner_of
+from devrun.plan import Endpoint
 from devrun.variables import variable_stem
 
 PATIENCE = 0.5
@@ -70,12 +71,24 @@ async def strangers(found: Iterable[Claim], stack: str | None, urls: Mapping[str
     is as it should be.
     """
     doubtful = [claim for claim in found if urls.get(claim.app) != claim.url]
-    answers = await asyncio.gather(*(_ask(urlsplit(claim.url)) for claim in doubtful))
+    answers = await asyncio.gather(*(_ask(urlsplit(claim.url), PATIENCE) for claim in doubtful))
     wrong: list[Stranger] = []
     for claim, answer in zip(doubtful, answers, strict=True):
         words = _words(claim, answer, stack)
         if words is not None:
             wrong.append(Stranger(claim, words))
+    return wrong
+
+
+async def replaced(apps: Iterable[Endpoint], stack: str, patience: float) -> list[str]:
+    """Return in words who answers in the place of these apps of ``stack``, which is running."""
+    asked = list(apps)
+    answers = await asyncio.gather(*(_ask(urlsplit(app.url), patience) for app in asked))
+    wrong: list[str] = []
+    for app, answer in zip(asked, answers, strict=True):
+        words = _words(Claim("", "", app.url, app.name), answer, stack)
+        if words is not None:
+            wrong.append(f"{app.name}: {app.url} {words}")
     return wrong
 
 
@@ -99,10 +112,10 @@ def _words(claim: Claim, answer: _Answer, stack: str | None) -> str | None:
     return f"is answered by {identity.app} of another stack: {identity.stack} on {identity.where}"
 
 
-async def _ask(url: SplitResult) -> _Answer:
+async def _ask(url: SplitResult, patience: float) -> _Answer:
     writer: asyncio.StreamWriter | None = None
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             reader, writer = await asyncio.open_connection(url.hostname, _port(url), ssl=_tls(url), limit=_LONGEST)
             writer.write(f"HEAD / HTTP/1.1\r\nHost: {url.netloc}\r\nConnection: close\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")

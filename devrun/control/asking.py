@@ -6,16 +6,19 @@ Starts nothing. Blocks: for threads that may wait.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from devrun.control.client import LauncherError, NobodyListensError, ask
+from devrun.control.client import LauncherError, NobodyListensError, stream
 from devrun.errors import DevrunError, NoStackError, UnknownNameError
 from devrun.lock import is_held, repair, running
 from devrun.outputs.statefile import StackRecord
 from devrun.outputs.writer import shown
 from devrun.project import Project
+
+__tracebackhide__ = True
+"""For pytest: what went wrong went wrong in the test, or in the app."""
 
 PATIENCE = 1.0
 """Seconds in which a stack that goes down is gone after its socket."""
@@ -32,11 +35,16 @@ class Answer:
 
 
 def ask_launcher(project: Project, record: StackRecord, kind: str, options: Mapping[str, object]) -> Mapping[str, Any]:
-    """Return what the launcher of a stack that has been found answers. Raises DevrunError."""
+    """Return the data of what the launcher of a stack that has been found answers. Raises DevrunError."""
+    return answer_of(project, record, kind, options).data
+
+
+def answer_of(project: Project, record: StackRecord, kind: str, options: Mapping[str, object]) -> Answer:
+    """As ``ask_launcher``, with all that comes ahead of the data."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return ask(str(project.state_dir), kind, options)
+            return _collected(stream(str(project.state_dir), kind, options))
         except LauncherError as error:
             raise refusal(error.code, error.said) from None
         except NobodyListensError:
@@ -76,3 +84,12 @@ def running_in(project: Project) -> StackRecord:
     complaints = repair(project)
     message = f"no stack is running in {shown(project.folder)}"
     raise NoStackError("\n".join([message, *complaints]), hint="`devrun up` starts one")
+
+
+def _collected(answers: Generator[Mapping[str, Any], None, Mapping[str, Any]]) -> Answer:
+    parts: list[Mapping[str, Any]] = []
+    while True:
+        try:
+            parts.append(next(answers))
+        except StopIteration as end:
+            return Answer(parts, end.value)

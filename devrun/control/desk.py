@@ -119,7 +119,9 @@ class Desk:
             case AskStart():
                 self._post(StartPartsAsked(names, since))
         await self._news.wait()  # views are updated when the queue is empty: the next snapshot knows of the event
-        await self._until(names, outcome.is_gone if isinstance(request, AskStop) else outcome.has_arrived)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(request.seconds if isinstance(request, AskRestart) else None):
+                await self._until(names, outcome.is_gone if isinstance(request, AskStop) else outcome.has_arrived)
         return self._outcome(names, since)
 
     async def _wait(self, request: AskWait, snapshot: Snapshot) -> Mapping[str, Any]:

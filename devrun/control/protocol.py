@@ -8,7 +8,8 @@ lines with ``"more": true``: parts of it where they have ``data``, and else a si
     How the stack is. ``verbose`` (boolean): with engines and memory. Data: what ``devrun status --json`` prints.
 ``restart``, ``stop``, ``start``
     ``apps``: names; none means all to ``restart`` and is refused by the others. Answered when it has happened: all are
-    ready again or in trouble, or gone. Data: ``seconds``, and ``apps`` as in ``status``.
+    ready again or in trouble, or gone; of a ``restart`` also after so many ``seconds``. Data: ``seconds``, and ``apps``
+    as in ``status``.
 ``down``
     The stack is to go down. Answered at once; it is down when nobody holds the project's lock. Data: ``pid``.
 ``wait``
@@ -64,10 +65,11 @@ class AskStatus:
 class AskRestart:
     kind: ClassVar[str] = "restart"
     apps: tuple[str, ...] = ()
+    seconds: float | None = None
 
     @classmethod
     def parse(cls, fields: Fields) -> AskRestart:
-        return cls(fields.names("apps") or ())
+        return cls(fields.names("apps") or (), fields.number("seconds"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def _record(document: Mapping[str, Any]) -> StackRecord:
         pid=_typed(document, "pid", int),
         created=_typed(document, "created", float),
         started=_typed(document, "started", float),
-        endpoints=tuple(_endpoint(name, table) for name, table in _table(document, "endpoints").items()),
+        endpoints=tuple(endpoint_in(name, table) for name, table in _table(document, "endpoints").items()),
         env_files=tuple(_env_file(table) for table in _tables(document, "env_files")),
     )
 
@@ -121,7 +121,8 @@ def _tables(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return cast("list[Mapping[str, Any]]", _typed(document, key, list))
 
 
-def _endpoint(name: str, table: Mapping[str, Any]) -> Endpoint:
+def endpoint_in(name: str, table: Mapping[str, Any]) -> Endpoint:
+    """Return the endpoint with these ``url``, ``host`` and ``port``. Raises KeyError or TypeError for anything else."""
     url = _typed(table, "url", str)
     endpoint = Endpoint(name, _typed(table, "host", str), _typed(table, "port", int), urlsplit(url).scheme)
     return endpoint if endpoint.url == url else replace(endpoint, given=url)

@@ -28,7 +28,7 @@ from devrun.control.fields import RefusedError
 from devrun.control.listening import listening
 from devrun.control.protocol import LONGEST_REQUEST, AskStatus, Request
 from devrun.control.server import BEAT, MOST_CLIENTS, Server
-from devrun.errors import DevrunError, NoStackError, UsageError
+from devrun.errors import DevrunError, NoStackError, UnknownNameError
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import DEADLINE, Stack, wait_until
 from tests.live.apps import TOML, answering
@@ -542,7 +542,7 @@ def answering_with(folder: Path, line: bytes) -> Any:
 
 @pytest.mark.parametrize(
     ("code", "kind", "exit_code"),
-    [("unknown-name", UsageError, 2), ("going-down", NoStackError, 3), ("busy", LauncherError, 1)],
+    [("unknown-name", UnknownNameError, 2), ("going-down", NoStackError, 3), ("busy", LauncherError, 1)],
 )
 def test_what_is_refused_has_its_exit_code(tmp_path: Path, code: str, kind: type[DevrunError], exit_code: int) -> None:
     line = json.dumps({"v": 1, "error": code, "message": "so it is"}).encode() + b"\n"

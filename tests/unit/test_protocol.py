@@ -38,6 +38,7 @@ KINDS = '"status", "restart", "stop", "start", "down", "wait", "logs", "endpoint
         (b'{"v":1,"ask":"status","verbose":false,"newer":[1]}', AskStatus()),
         (b'{"v":1,"ask":"restart"}', AskRestart()),
         (b'{"v":1,"ask":"restart","apps":["api","auth","api"]}', AskRestart(("api", "auth"))),
+        (b'{"v":1,"ask":"restart","seconds":0.5}', AskRestart(seconds=0.5)),
         (b'{"v":1,"ask":"stop","apps":["api"]}', AskStop(("api",))),
         (b'{"v":1,"ask":"start","apps":["api"]}', AskStart(("api",))),
         (b'{"v":1,"ask":"down"}', AskDown()),

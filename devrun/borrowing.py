@@ -1,0 +1,92 @@
+"""The stack that `devrun up` has up in a project, for a program that uses it and leaves it up.
+
+Asks over the control socket, and makes sure first that the URLs lead to that stack. Blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from devrun.control.asking import Answer, answer_of, running_in
+from devrun.control.protocol import AskStatus, Request
+from devrun.errors import NoStackError
+from devrun.handles import Stack
+from devrun.outputs.statefile import StackRecord, endpoint_in
+from devrun.outputs.writer import shown
+from devrun.plan import Endpoint, Plan
+from devrun.planning import Choices, stack_variables
+from devrun.project import Project
+from devrun.reading import plan_of
+from devrun.strangers import replaced
+
+__tracebackhide__ = True
+"""For pytest: what went wrong went wrong in the test, or in the app."""
+
+HEADER_SECONDS = 5.0
+"""How long an app may take to say who it is. It may be busy: the stack has its socket."""
+
+
+def borrowed(project: Project, environ: Mapping[str, str], seconds: float) -> Stack:
+    """Return the stack that is up in ``project``, once it is ready.
+
+    Raises NoStackError when there is none, or one of another folder; BrokenAppError or NotReadyError when it is not
+    ready within ``seconds``.
+    """
+    record = running_in(project)
+    if record.folder != project.folder:
+        raise NoStackError(f"the stack in {shown(project.folder)} is of another folder: {shown(record.folder)}")
+    plan = replace(plan_of(project, Choices(), environ), stack=record.stack)
+    launcher = _Launcher(project, record, plan)
+    stack = Stack(launcher)
+    stack.wait_ready(timeout=seconds)
+    _check(launcher)
+    return stack
+
+
+@dataclass(frozen=True, slots=True)
+class _Launcher:
+    """The launcher of another process (``handles.Places``)."""
+
+    project: Project
+    record: StackRecord
+    plan: Plan
+
+    @property
+    def places(self) -> _Launcher:
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(part["name"] for part in self._parts())
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        return {part["name"]: endpoint_in(part["name"], part) for part in self._parts() if part["url"] is not None}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        variables = stack_variables(self.plan, self.endpoints)
+        if self.project.private is None:  # who has DEVRUN_STACK ends with the stack
+            del variables["DEVRUN_STACK"]
+        return variables
+
+    def _parts(self) -> list[dict[str, Any]]:
+        parts: list[dict[str, Any]] = self.answer(AskStatus()).data["apps"]
+        return parts
+
+    def answer(self, request: Request) -> Answer:
+        return answer_of(self.project, self.record, request.kind, asdict(request))
+
+
+def _check(launcher: _Launcher) -> None:
+    """Raise NoStackError if a URL of the stack leads elsewhere. Apps that are told not to say who they are do not."""
+    named = [e for name, e in launcher.endpoints.items() if (app := launcher.plan.apps.get(name)) and app.identify]
+    with ThreadPoolExecutor(1) as thread:  # a loop may be running in this one
+        asked = thread.submit(lambda: asyncio.run(replaced(named, launcher.record.stack, HEADER_SECONDS)))
+    wrong = asked.result()
+    if wrong:
+        raise NoStackError("\n".join(wrong), hint="`devrun down`, then `devrun up`")
