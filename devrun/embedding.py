@@ -47,53 +47,67 @@ class _Wish:
 
 
 class Running:
-    """What ``running`` returns: a context manager, with ``with`` and with ``async with``, for one use."""
+    """What ``running`` returns: to be entered with ``with`` or ``async with``, again and again, one at a time."""
 
     def __init__(self, wish: _Wish, timeout: float | None) -> None:
-        self._host = Host(wish.read)
+        self._wish = wish
         self._timeout = timeout
+        self._host: Host | None = None
 
     def __enter__(self) -> Stack:
-        host = self._host
-        host.start()
+        host = self._start()
         try:
             wait([host.ready], self._timeout)
-            self._check()
+            self._check(host)
         except BaseException:
-            host.end()
+            self._taken().end()
             raise
         return Stack(Blocking(host))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._host.end()
-        self._host.ended.result()
+        host = self._taken()
+        host.end()
+        host.ended.result()
 
     async def __aenter__(self) -> AsyncStack:
         _check_loop()
-        host = self._host
-        host.start()
+        host = self._start()
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timeout):
                     await until_done(host.ready)
-            self._check()
+            self._check(host)
         except BaseException:
-            await _end(host)
+            await _end(self._taken())
             raise
         return AsyncStack(Awaited(host))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await _end(self._host)
-        self._host.ended.result()
+        host = self._taken()
+        await _end(host)
+        host.ended.result()
 
-    def _check(self) -> None:
-        if not self._host.ready.done():
-            raise NotReadyError(f"the stack is not ready within {self._timeout:g} s: {self._host.missing()}")
-        error = self._host.ready.exception()
+    def _start(self) -> Host:
+        if self._host is not None:
+            raise UsageError("this stack is up already", hint="each call of devrun.running() is for another one")
+        self._host = Host(self._wish.read)
+        self._host.start()
+        return self._host
+
+    def _taken(self) -> Host:
+        assert self._host is not None
+        host, self._host = self._host, None
+        return host
+
+    def _check(self, host: Host) -> None:
+        """Raise what keeps the stack from being ready."""
+        if not host.ready.done():
+            raise NotReadyError(f"the stack is not ready within {self._timeout:g} s: {host.missing()}")
+        error = host.ready.exception()
         if error is not None:  # where in devrun it was noticed explains nothing
             raise error.with_traceback(None) if isinstance(error, DevrunError) else error
 

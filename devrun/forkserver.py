@@ -69,7 +69,11 @@ class ForkServer:
     async def _greet(cls, process: Spawned, sock: socket.socket, output: int, terms: Terms, log: Log) -> ForkServer:
         forker = Forker(sock, terms.exits, lambda line: log([line]))
         server = cls(process, forker, LineReader(output, log), terms.groups)
-        greeting = await forker.greeting
+        try:
+            greeting = await forker.greeting
+        except asyncio.CancelledError:  # nobody else knows of it yet
+            await server.close()
+            raise
         server.error = "the fork server ended at once" if greeting is None else greeting["error"]
         server.packages = "" if greeting is None else greeting["packages"]
         return server

@@ -22,6 +22,7 @@ class Guard:
     def __init__(self, mark: str) -> None:
         self._mark = mark
         self._groups: set[int] = set()
+        self._closed = False
         self._process = self._start()
 
     @property
@@ -38,6 +39,7 @@ class Guard:
 
     def close(self) -> None:
         """Let the guard end what is left, and wait for it."""
+        self._closed = True
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.close()
@@ -63,6 +65,8 @@ class Guard:
         )
 
     def _write(self, line: str) -> None:
+        if self._closed:  # word of something that the guard itself has ended: there is nothing left to guard
+            return
         try:
             self._say(line)
         except (BrokenPipeError, ValueError):  # ValueError: the last try to replace it failed
