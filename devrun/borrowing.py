@@ -17,7 +17,8 @@ from devrun.errors import NoStackError
 from devrun.handles import Stack
 from devrun.outputs.statefile import StackRecord, endpoint_in
 from devrun.outputs.writer import shown
-from devrun.plan import Endpoint, Plan
+from devrun.parse import load
+from devrun.plan import Endpoint
 from devrun.planning import Choices, stack_variables
 from devrun.project import Project
 from devrun.reading import plan_of
@@ -39,8 +40,7 @@ def borrowed(project: Project, environ: Mapping[str, str], seconds: float) -> St
     record = running_in(project)
     if record.folder != project.folder:
         raise NoStackError(f"the stack in {shown(project.folder)} is of another folder: {shown(record.folder)}")
-    plan = replace(plan_of(project, Choices(), environ), stack=record.stack)
-    launcher = _Launcher(project, record, plan)
+    launcher = _Launcher(project, record, environ)
     stack = Stack(launcher)
     stack.wait_ready(timeout=seconds)
     _check(launcher)
@@ -53,7 +53,7 @@ class _Launcher:
 
     project: Project
     record: StackRecord
-    plan: Plan
+    environ: Mapping[str, str]
 
     @property
     def places(self) -> _Launcher:
@@ -69,7 +69,8 @@ class _Launcher:
 
     @property
     def variables(self) -> dict[str, str]:
-        variables = stack_variables(self.plan, self.endpoints)
+        plan = replace(plan_of(self.project, Choices(), self.environ), stack=self.record.stack)
+        variables = stack_variables(plan, self.endpoints)
         if self.project.private is None:  # who has DEVRUN_STACK ends with the stack
             del variables["DEVRUN_STACK"]
         return variables
@@ -84,7 +85,8 @@ class _Launcher:
 
 def _check(launcher: _Launcher) -> None:
     """Raise NoStackError if a URL of the stack leads elsewhere. Apps that are told not to say who they are do not."""
-    named = [e for name, e in launcher.endpoints.items() if (app := launcher.plan.apps.get(name)) and app.identify]
+    apps = load(launcher.project.config)[0].apps
+    named = [at for name, at in launcher.endpoints.items() if name in apps and apps[name].identify]
     with ThreadPoolExecutor(1) as thread:  # a loop may be running in this one
         asked = thread.submit(lambda: asyncio.run(replaced(named, launcher.record.stack, HEADER_SECONDS)))
     wrong = asked.result()

@@ -39,11 +39,7 @@ def stack_of(config: pytest.Config, options: Mapping[str, Any]) -> Generator[Sta
     with ExitStack() as opened:
         try:
             project = _project(config)
-            if _reuses(config):
-                project = addressed(project, os.environ.get("DEVRUN_STACK", ""))
-                stack = borrowed(project, os.environ, options.get("timeout", PATIENCE))
-            else:
-                stack = opened.enter_context(_fresh(project, **options))
+            stack = opened.enter_context((_reused if _reuses(config) else _fresh)(project, **options))
         except DevrunError as error:
             _give_up(config, error)
         config.pluginmanager.register(_LogSections(stack.log_reader()))
@@ -53,7 +49,7 @@ def stack_of(config: pytest.Config, options: Mapping[str, Any]) -> Generator[Sta
 def check_up(config: pytest.Config) -> None:
     """Raise pytest.UsageError if there is no stack to reuse."""
     try:
-        running_in(addressed(_project(config), os.environ.get("DEVRUN_STACK", "")))
+        running_in(_addressed(_project(config)))
     except DevrunError as error:
         raise pytest.UsageError(_reuse_text(error)) from None
 
@@ -74,6 +70,20 @@ def _fresh(
 ) -> Generator[Stack]:
     with running(*names, config=project.config, env={**_NOT_FOR_APPS, **(env or {})}, **options) as stack:
         yield stack
+
+
+@contextmanager
+def _reused(
+    project: Project, *, env: Mapping[str, str | None] | None = None, timeout: float = PATIENCE, **options: Any
+) -> Generator[Stack]:
+    """Have a stack that somebody else has started, with options of his."""
+    environ = {name: value for name, value in {**os.environ, **(env or {})}.items() if value is not None}
+    yield borrowed(_addressed(project), environ, timeout)
+
+
+def _addressed(project: Project) -> Project:
+    """Within `devrun run` that stack is meant."""
+    return addressed(project, os.environ.get("DEVRUN_STACK", ""))
 
 
 def _reuses(config: pytest.Config) -> bool:
@@ -97,7 +107,7 @@ def _give_up(config: pytest.Config, error: DevrunError) -> NoReturn:
     missing = _reuses(config) and isinstance(error, NoStackError | NoProjectError)
     if missing and not hasattr(config, "workerinput"):  # a worker of xdist ends no run
         pytest.exit(_reuse_text(error), returncode=pytest.ExitCode.USAGE_ERROR)
-    failure = pytest.fail.Exception(f"devrun: {_text(error)}", pytrace=False)
+    failure = pytest.fail.Exception("\n".join(filter(None, (f"devrun: {error}", error.hint))), pytrace=False)
 
     def shorten() -> None:
         failure.msg = f"devrun: {error.message} (as told above)"
@@ -107,11 +117,7 @@ def _give_up(config: pytest.Config, error: DevrunError) -> NoReturn:
 
 
 def _reuse_text(error: DevrunError) -> str:
-    return f"--devrun=reuse: {_text(error)}"
-
-
-def _text(error: DevrunError) -> str:
-    return f"{error}\n{error.hint}" if error.hint else str(error)
+    return f"--devrun=reuse: {'; '.join(filter(None, (error.message, error.hint)))}"
 
 
 class _Once:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.driver import Stack, clean_environ, nothing_left_of_session, write_files
 
+pytest_plugins = ["pytester"]
+
 ProjectBuilder = Callable[[Mapping[str, str | bytes]], Path]
 StackStarter = Callable[..., Stack]
 
