@@ -21,6 +21,8 @@ class DevrunError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint is not None:  # what shows an exception to a programmer shows its notes
+            self.add_note(hint)
 
 
 class UsageError(DevrunError):

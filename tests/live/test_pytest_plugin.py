@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import wait_until
 from tests.live.apps import RESPOND
-from tests.live.suites import Suites
+from tests.live.suites import PYTEST, Suites
 
 CONFIG = """
 name = "shop"
@@ -265,6 +265,100 @@ def test_a_url_that_others_answer_is_not_reused(suites: Suites, up: StackStarter
     code, out = suites.run("--devrun=reuse")
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "is answered by web of another stack: shop-0000 on elsewhere" in out and "api" not in out
+
+
+# --- async tests ----------------------------------------------------------------------------------------------------
+
+ASYNC = """
+import httpx
+import pytest
+import devrun
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+
+async def check(stack):
+    async with httpx.AsyncClient(base_url=stack["api"].url) as client:
+        assert (await client.get("/DEVRUN_STACK")).text == stack.env["DEVRUN_STACK"]
+"""
+PYTEST_ASYNCIO = (
+    ASYNC
+    + """
+import pytest_asyncio
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def own_stack():
+    async with devrun.running("api") as stack:
+        yield stack
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_in_the_loop_of_the_fixture(own_stack):
+    await own_stack.restart()
+    await check(own_stack)
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("number", range(2))
+async def test_in_a_loop_of_its_own(own_stack, devrun_stack, number):
+    await own_stack["api"].restart()
+    devrun_stack["api"].restart()
+    await check(own_stack)
+    await check(devrun_stack)
+
+@pytest.mark.asyncio
+async def test_within_a_test():
+    async with devrun.running("api") as stack:
+        await check(stack)
+"""
+)
+ANYIO = (
+    ASYNC
+    + """
+pytestmark = pytest.mark.anyio
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "asyncio"
+
+@pytest.fixture(scope="module")
+async def own_stack(anyio_backend):
+    async with devrun.running("api") as stack:
+        yield stack
+
+async def test_with_a_fixture(own_stack, devrun_stack):
+    await own_stack.restart()
+    await check(own_stack)
+    await check(devrun_stack)
+"""
+)
+TRIO = (
+    ASYNC
+    + """
+pytestmark = pytest.mark.anyio
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_in_trio(devrun_stack):
+    with pytest.raises(devrun.UsageError, match="needs a loop of asyncio"):
+        async with devrun.running("api"):
+            pass
+    devrun_stack.restart()
+    await check(devrun_stack)
+"""
+)
+
+
+def test_under_pytest_asyncio_and_anyio(suites: Suites) -> None:
+    (suites.folder / "pytest.ini").write_text(
+        "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+    )
+    (suites.folder / "devrun.toml").write_text("[apps.api]\napp = 'main:app'\n")
+    (suites.folder / "test_asyncio.py").write_text(PYTEST_ASYNCIO)
+    (suites.folder / "test_anyio.py").write_text(ANYIO)
+    (suites.folder / "test_trio.py").write_text(TRIO)
+    code, out = suites.run(command=(*PYTEST[:-3], "-q"))
+    assert code == 0 and "6 passed" in out
+    suites.check_gone(0.5)
+    assert suites.states() == []
 
 
 # --- how it ends ----------------------------------------------------------------------------------------------------
