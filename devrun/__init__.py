@@ -45,14 +45,15 @@ if TYPE_CHECKING:
     )
     from devrun.handles import App, AsyncApp, AsyncStack, Stack
 
+else:  # a checker would take any name for one of these
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module 'devrun' has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module 'devrun' has no attribute {name!r}")
+        from importlib import import_module
 
-    home = "errors" if name.endswith("Error") else "embedding"
-    return getattr(import_module(f"devrun.{home}"), name)
+        home = "errors" if name.endswith("Error") else "embedding"
+        return getattr(import_module(f"devrun.{home}"), name)
 
 
 def __dir__() -> list[str]:

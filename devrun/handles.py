@@ -78,10 +78,12 @@ class _Place(Generic[_Line]):
 
     @property
     def host(self) -> str:
+        """The address that it listens on, or one of them."""
         return self._endpoint.host
 
     @property
     def port(self) -> int:
+        """The port that it listens on."""
         return self._endpoint.port
 
     @property

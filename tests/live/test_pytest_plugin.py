@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -265,6 +266,31 @@ def test_a_url_that_others_answer_is_not_reused(suites: Suites, up: StackStarter
     code, out = suites.run("--devrun=reuse")
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "is answered by web of another stack: shop-0000 on elsewhere" in out and "api" not in out
+
+
+# --- README ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_readme_shows(suites: Suites) -> None:
+    tests, conftest = shown_in("### pytest")
+    blocking, awaited = shown_in("### From Python")
+    (suites.folder / "devrun.toml").write_text(
+        "[apps.api]\napp = 'main:app'\nenv = { items = '[]', LAST = '${env:DATABASE}' }\n"
+    )
+    (suites.folder / "conftest.py").write_text(conftest)
+    write(suites, tests)
+    code, out = suites.run()
+    assert code == 0 and "2 passed" in out
+    code, out = suites.run(command=(sys.executable, "-c", blocking))
+    assert code == 0 and re.fullmatch(r"\d+ \['INFO:     Application startup complete.'\]\n", out)
+    assert suites.run(command=("env", "DATABASE=a.db", sys.executable, "-c", awaited)) == (0, "")
+
+
+def shown_in(heading: str) -> list[str]:
+    """The Python in one section of README."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    section = re.split(r"^#+ ", text.partition(f"{heading}\n")[2], flags=re.M)[0]
+    return re.findall(r"^```python\n(.*?)^```$", section, re.M | re.S)
 
 
 # --- async tests ----------------------------------------------------------------------------------------------------
