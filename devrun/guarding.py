@@ -42,6 +42,7 @@ class Guard:
         self._closed = True
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
+            self._say(".\n")
             self._process.stdin.close()
         try:
             self._process.wait(END_SECONDS)

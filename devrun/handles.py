@@ -78,7 +78,7 @@ class _Place(Generic[_Line]):
 
     @property
     def host(self) -> str:
-        """The address that it listens on, or one of them."""
+        """An address that a client can connect to."""
         return self._endpoint.host
 
     @property

@@ -1,9 +1,10 @@
 """The guard: ends every process of a stack when the launcher is gone, however it went.
 
 Started as ``python -I -S guard.py MARK`` in a session of its own, with a pipe from the launcher as standard input. The
-launcher names each process group as it comes and goes (``+PGID``, ``-PGID``, a line each); end of file means that the
-launcher has ended. A process that left its group is found by MARK in its environment (DEVRUN_STACK=...), where
-the system shows other processes' environments (Linux's /proc); elsewhere the groups have to do.
+launcher names each process group as it comes and goes (``+PGID``, ``-PGID``, a line each); ``.`` and the end of the
+file mean that it has ended. So does its end itself, where that can be seen: a process that it has forked may hold the
+pipe open. A process that left its group is found by MARK in its environment (DEVRUN_STACK=...), where the system shows
+other processes' environments (Linux's /proc); elsewhere the groups have to do.
 
 Standard library only; runs in devrun's own interpreter.
 """
@@ -11,6 +12,7 @@ Standard library only; runs in devrun's own interpreter.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import time
@@ -33,14 +35,31 @@ def read_groups() -> set[int]:
     """Return the process groups that are alive when the launcher ends. A line cut off by its death is dropped."""
     groups: set[int] = set()
     pending = b""
-    while chunk := os.read(0, 65536):
+    launcher = parent()
+    while chunk := read(launcher):
         *lines, pending = (pending + chunk).split(b"\n")
         for line in lines:
             if line[:1] == b"+":
                 groups.add(int(line[1:]))
-            else:
+            elif line[:1] == b"-":
                 groups.discard(int(line[1:]))
+            else:
+                return groups
     return groups
+
+
+def parent() -> list[int]:
+    """Return a descriptor that tells of the launcher's end; none where there is no such thing."""
+    try:
+        return [os.pidfd_open(os.getppid())]
+    except (AttributeError, OSError):  # not Linux, or an old one
+        return []
+
+
+def read(launcher: list[int]) -> bytes:
+    """Return what the launcher says next; nothing when it has ended."""
+    readable, _, _ = select.select([0, *launcher], [], [])
+    return os.read(0, 65536) if 0 in readable else b""
 
 
 def sweep(groups: set[int], mark: bytes) -> None:

@@ -421,13 +421,13 @@ def test_nothing_is_left_when_pytest_ends(suites: Suites, how: str) -> None:
         assert suites.states() == [] and not (suites.folder / "went-on").exists()
 
 
-@pytest.mark.parametrize("args", [(), ("-n", "4", "--dist=each")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("args", [(), ("-n", "2", "--dist=each")], ids=["alone", "xdist"])
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
 def test_nothing_is_left_when_pytest_is_ended(suites: Suites, signum: signal.Signals, args: tuple[str, ...]) -> None:
     write(suites, ENDS.format(action=HANG))
     process = suites.start(*args)
-    wait_until(lambda: len(list(suites.folder.glob("hangs-*"))) == (4 if args else 1), timeout=40)
-    assert len(suites.stacks()) == (4 if args else 1)
+    wait_until(lambda: len(list(suites.folder.glob("hangs-*"))) == (2 if args else 1), timeout=40)
+    assert len(suites.stacks()) == (2 if args else 1)
     if signum == signal.SIGINT:
         os.killpg(process.pid, signum)  # as a terminal does
     else:

@@ -341,3 +341,30 @@ def test_a_program_that_forgets_the_end(project: ProjectBuilder) -> None:
     code, out = programs.run(command=(sys.executable, "-c", HEAD + "devrun.running('api').__enter__()"))
     assert (code, out) == (0, "")
     programs.check_gone()
+
+
+FORKING = """
+import multiprocessing
+with devrun.running('api'):
+    child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60,))
+    child.start()
+    (here / 'up').touch()
+    {then}
+print('ended', flush=True)
+child.kill()
+"""
+
+
+@pytest.mark.parametrize("then", ["os.kill(os.getpid(), signal.SIGKILL)", "began = time.monotonic()"])
+def test_a_process_that_a_program_has_forked_keeps_nothing_up(project: ProjectBuilder, then: str) -> None:
+    """It has a copy of every descriptor, also of the pipe by whose end the guard knows the launcher's."""
+    programs = Suites(project({"devrun.toml": CONFIG, "main.py": MAIN}))
+    process = programs.start(command=(sys.executable, "-c", HEAD + "import os\n" + FORKING.format(then=then)))
+    wait_until((programs.folder / "up").exists)
+    wait_until(lambda: process.poll() is not None)
+    wait_until(lambda: len(programs.processes()) <= 1, timeout=2.0)
+    for left in programs.processes():
+        assert "devrun" not in " ".join(left.cmdline()[:2])
+        left.kill()
+    assert process.returncode == (0 if "began" in then else -signal.SIGKILL)
+    programs.finish(process)
