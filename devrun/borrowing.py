@@ -17,11 +17,10 @@ from devrun.errors import NoStackError
 from devrun.handles import Stack
 from devrun.outputs.statefile import StackRecord, endpoint_in
 from devrun.outputs.writer import shown
-from devrun.parse import load
 from devrun.plan import Endpoint
 from devrun.planning import Choices, stack_variables
 from devrun.project import Project
-from devrun.reading import plan_of
+from devrun.reading import config_of, plan_of
 from devrun.strangers import replaced
 
 __tracebackhide__ = True
@@ -85,7 +84,7 @@ class _Launcher:
 
 def _check(launcher: _Launcher) -> None:
     """Raise NoStackError if a URL of the stack leads elsewhere. Apps that are told not to say who they are do not."""
-    apps = load(launcher.project.config)[0].apps
+    apps = config_of(launcher.project)[0].apps
     named = [at for name, at in launcher.endpoints.items() if name in apps and apps[name].identify]
     with ThreadPoolExecutor(1) as thread:  # a loop may be running in this one
         asked = thread.submit(lambda: asyncio.run(replaced(named, launcher.record.stack, HEADER_SECONDS)))

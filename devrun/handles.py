@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from devrun.control.asking import Answer
 from devrun.control.protocol import AskLogs, AskRestart, AskWait, Request
 from devrun.errors import UnknownNameError
+from devrun.firsts import ONE_AT_A_TIME
 from devrun.outcomes import check_well
 from devrun.outputs.lines import log_line
 from devrun.outputs.text import plain_text
@@ -170,14 +171,14 @@ class Stack(_Parts[Line]):
 
         Raises BrokenAppError with the app's traceback if one cannot be served, NotReadyError after ``timeout`` seconds.
         """
-        check_well(self._line.answer(AskRestart(names, timeout)).data, timeout)
+        _check_well(self._line.answer(AskRestart(names, timeout)).data, timeout)
 
     def wait_ready(self, *names: str, timeout: float = PATIENCE) -> None:
         """Wait until these apps and commands (none: all) are ready.
 
         Raises BrokenAppError with the app's traceback if one cannot be served, NotReadyError after ``timeout`` seconds.
         """
-        check_well(self._line.answer(AskWait(names, timeout, or_broken=True)).data, timeout)
+        _check_well(self._line.answer(AskWait(names, timeout, or_broken=True)).data, timeout)
 
     def logs(self, *names: str, last: int | None = None) -> list[str]:
         """Return the lines of these apps (none: of all, and of devrun) as `devrun up --plain` prints them."""
@@ -216,18 +217,23 @@ class AsyncStack(_Parts[AsyncLine]):
 
         Raises BrokenAppError with the app's traceback if one cannot be served, NotReadyError after ``timeout`` seconds.
         """
-        check_well((await self._line.answer(AskRestart(names, timeout))).data, timeout)
+        _check_well((await self._line.answer(AskRestart(names, timeout))).data, timeout)
 
     async def wait_ready(self, *names: str, timeout: float = PATIENCE) -> None:
         """Wait until these apps and commands (none: all) are ready.
 
         Raises BrokenAppError with the app's traceback if one cannot be served, NotReadyError after ``timeout`` seconds.
         """
-        check_well((await self._line.answer(AskWait(names, timeout, or_broken=True))).data, timeout)
+        _check_well((await self._line.answer(AskWait(names, timeout, or_broken=True))).data, timeout)
 
     async def logs(self, *names: str, last: int | None = None) -> list[str]:
         """Return the lines of these apps (none: of all, and of devrun) as `devrun up --plain` prints them."""
         return _named(await self._line.answer(_lines(names, last)))
+
+
+def _check_well(answer: Mapping[str, Any], seconds: float) -> None:
+    with ONE_AT_A_TIME:
+        check_well(answer, seconds)
 
 
 def _own_lines(name: str, last: int | None) -> AskLogs:

@@ -11,7 +11,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from devrun.config import ProjectConfig
+from devrun.firsts import ONE_AT_A_TIME
 from devrun.parse import load
+from devrun.places import Places
 from devrun.plan import Plan
 from devrun.planning import Choices, Host, Source, make_plan
 from devrun.project import Project
@@ -38,10 +41,16 @@ def is_debugged() -> bool:
     return "pydevd" in sys.modules
 
 
+def config_of(project: Project) -> tuple[ProjectConfig, Places]:
+    """Return what the config file says, and where. Raises ConfigError."""
+    # Relative to where the person is: terminals and editors make `file:line` of it to click on.
+    with ONE_AT_A_TIME:
+        return load(project.config, os.path.relpath(project.config))
+
+
 def plan_of(project: Project, choices: Choices, environ: Mapping[str, str]) -> Plan:
     """Return what this project runs on this machine. Raises ConfigError or UsageError."""
-    # Relative to where the person is: terminals and editors make `file:line` of it to click on.
-    config, places = load(project.config, os.path.relpath(project.config))
+    config, places = config_of(project)
     host = Host(environ, LocalDisk(), Path(sys.executable), debugged=is_debugged())
     name = config.name or project.folder.name
     return make_plan(Source(config, places, project.config), choices, host, f"{name}-{secrets.token_hex(4)}")

@@ -12,7 +12,9 @@ import psutil
 
 from tests.driver import DEADLINE, MARK, clean_environ, describe, marked, wait_until
 
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio", "-q")
+BARE = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:faker")
+"""Without plugins that take longer to load than a suite to run."""
+PYTEST = (*BARE, "-p", "no:anyio", "-p", "no:asyncio", "-p", "no:timeout")
 
 
 class Suites:

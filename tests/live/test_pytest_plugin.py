@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import wait_until
 from tests.live.apps import RESPOND
-from tests.live.suites import PYTEST, Suites
+from tests.live.suites import BARE, Suites
 
 CONFIG = """
 name = "shop"
@@ -381,7 +381,7 @@ def test_under_pytest_asyncio_and_anyio(suites: Suites) -> None:
     (suites.folder / "test_asyncio.py").write_text(PYTEST_ASYNCIO)
     (suites.folder / "test_anyio.py").write_text(ANYIO)
     (suites.folder / "test_trio.py").write_text(TRIO)
-    code, out = suites.run(command=(*PYTEST[:-3], "-q"))
+    code, out = suites.run(command=BARE)
     assert code == 0 and "6 passed" in out
     suites.check_gone(0.5)
     assert suites.states() == []

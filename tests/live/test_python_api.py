@@ -220,6 +220,7 @@ def test_what_is_not_ready_in_time_is_named(project: ProjectBuilder) -> None:
 def test_in_threads_and_beside_each_other(shop: Path) -> None:
     def use(number: int) -> tuple[str, str]:
         with devrun.running("api", cwd=shop) as stack:
+            stack.restart()
             return stack["api"].url, get(f"{stack['api'].url}/API_URL")
 
     with ThreadPoolExecutor(4) as pool:
