@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
-from concurrent.futures import wait
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+from devrun.control.asking import Answer
+from devrun.control.protocol import Request
 from devrun.errors import DevrunError, NotReadyError, UsageError
 from devrun.handles import PATIENCE, App, AsyncApp, AsyncStack, Stack
-from devrun.hosting import Awaited, Blocking, Host, Order, until_done
+from devrun.hosting import Host, Order, down
 from devrun.planning import Choices
 from devrun.project import find
 from devrun.reading import plan_of
@@ -62,7 +65,7 @@ class Running:
         except BaseException:
             self._taken().end()
             raise
-        return Stack(Blocking(host))
+        return Stack(_Blocking(host))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -77,12 +80,12 @@ class Running:
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timeout):
-                    await until_done(host.ready)
+                    await _until_done(host.ready)
             self._check(host)
         except BaseException:
             await _end(self._taken())
             raise
-        return AsyncStack(Awaited(host))
+        return AsyncStack(_Awaited(host))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -138,10 +141,65 @@ def running(
     return Running(_Wish(names, given, None if cwd is None else Path(cwd), env or {}, reload), timeout)
 
 
+class _Blocking:
+    """The way to a host for threads that may wait (``handles.Line``)."""
+
+    def __init__(self, host: Host) -> None:
+        self.places = host.places
+        self._host = host
+
+    def answer(self, request: Request) -> Answer:
+        answer = self._host.ask(request)
+        try:
+            wait([answer])
+        except BaseException:
+            answer.cancel()
+            raise
+        return _result(answer)
+
+
+class _Awaited:
+    """The way to a host from within a loop (``handles.AsyncLine``)."""
+
+    def __init__(self, host: Host) -> None:
+        self.places = host.places
+        self._host = host
+
+    async def answer(self, request: Request) -> Answer:
+        answer = self._host.ask(request)
+        try:
+            await _until_done(answer)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        return _result(answer)
+
+
+def _result(answer: Future[Answer]) -> Answer:
+    try:
+        return answer.result(0)
+    except CancelledError:
+        raise down() from None
+    except DevrunError as error:  # where in devrun it was noticed explains nothing
+        raise error.with_traceback(None) from None
+
+
+async def _until_done(future: Future[Any]) -> None:
+    """Wait in the running loop, which may end before the future is done: ``wrap_future`` would complain then."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell(_: Future[Any]) -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(done.set)
+
+    future.add_done_callback(tell)
+    await done.wait()
+
+
 async def _end(host: Host) -> None:
     """Take the stack down, however often this task is cancelled meanwhile: by anyio in every turn of the loop."""
     host.stop()
-    ended = asyncio.ensure_future(until_done(host.ended))
+    ended = asyncio.ensure_future(_until_done(host.ended))
     cancelled: asyncio.CancelledError | None = None
     while not ended.done():
         try:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from devrun.api import Stack
 from devrun.control.asking import Answer, refusal
 from devrun.control.fields import RefusedError
 from devrun.control.protocol import Request
-from devrun.errors import DevrunError, NoStackError
+from devrun.errors import NoStackError
 from devrun.events import AppExited, Notice, Warned
 from devrun.handles import Places
 from devrun.outputs.lines import words
@@ -77,7 +77,7 @@ class Host:
         self.stop()
         try:
             wait([self.ended])
-        except KeyboardInterrupt:
+        except BaseException:  # Ctrl-C, or what another signal's handler raises
             self.stop()
             wait([self.ended])
             raise
@@ -97,7 +97,7 @@ class Host:
         """Return what will hold the answer. Raises NoStackError."""
         with self._opening:
             if not self._open:
-                raise _down()
+                raise down()
             return asyncio.run_coroutine_threadsafe(self._guest.answer(request), self._loop)
 
     def _work(self) -> None:
@@ -108,7 +108,7 @@ class Host:
         except BaseException as reason:  # whatever it is, it is for whoever waits
             error = reason
         if not self.ready.done():
-            self.ready.set_exception(error or _down())
+            self.ready.set_exception(error or down())
             error = None
         if error is None:
             self.ended.set_result(None)
@@ -122,40 +122,6 @@ class Host:
             with self._opening:
                 self._open = False
             await asyncio.sleep(0)  # who has asked just before becomes a task, and is cancelled with the others
-
-
-class Blocking:
-    """The way to a host for threads that may wait (``handles.Line``)."""
-
-    def __init__(self, host: Host) -> None:
-        self.places = host.places
-        self._host = host
-
-    def answer(self, request: Request) -> Answer:
-        answer = self._host.ask(request)
-        try:
-            wait([answer])
-        except KeyboardInterrupt:
-            answer.cancel()
-            raise
-        return _result(answer)
-
-
-class Awaited:
-    """The way to a host from within a loop (``handles.AsyncLine``)."""
-
-    def __init__(self, host: Host) -> None:
-        self.places = host.places
-        self._host = host
-
-    async def answer(self, request: Request) -> Answer:
-        answer = self._host.ask(request)
-        try:
-            await until_done(answer)
-        except asyncio.CancelledError:
-            answer.cancel()
-            raise
-        return _result(answer)
 
 
 class _Guest:
@@ -234,27 +200,6 @@ class _Guest:
         """Do nothing: the stack keeps them, for whoever asks."""
 
 
-def _result(answer: Future[Answer]) -> Answer:
-    try:
-        return answer.result(0)
-    except CancelledError:
-        raise _down() from None
-    except DevrunError as error:  # where in devrun it was noticed explains nothing
-        raise error.with_traceback(None) from None
-
-
-async def until_done(future: Future[Any]) -> None:
-    """Wait in the running loop, which may end before the future is done: ``wrap_future`` would complain then."""
-    loop, done = asyncio.get_running_loop(), asyncio.Event()
-
-    def tell(_: Future[Any]) -> None:
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(done.set)
-
-    future.add_done_callback(tell)
-    await done.wait()
-
-
 def _hand_on(outcome: asyncio.Future[Any], ready: Future[None]) -> None:
     error = outcome.exception()
     if error is None:
@@ -263,5 +208,6 @@ def _hand_on(outcome: asyncio.Future[Any], ready: Future[None]) -> None:
         ready.set_exception(error)
 
 
-def _down() -> NoStackError:
+def down() -> NoStackError:
+    """Return the error for who asks a stack that is not there any more."""
     return NoStackError("the stack is down")
