@@ -174,6 +174,13 @@ def another_guard() -> bool:
     return False
 
 
+def test_a_guard_that_has_ended_is_not_replaced() -> None:
+    with guarded("A=1") as guard:
+        pid = guard.pid
+    guard.remove(1)  # late word of something that the guard has ended itself
+    assert guard.pid == pid, "one that nobody would end any more has been started"
+
+
 @pytest.mark.parametrize("late", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_after_the_end_leaves_the_exit_code(
     project: ProjectBuilder, up: StackStarter, late: signal.Signals
