@@ -175,6 +175,14 @@ class Stack:
             launcher = Commands(holdings.order, post, self._logs, guard, self._terminal)
             following = _Following(engine, watcher, publisher, self._scope)
             replanning = self._replanning(holdings, following)
+
+            async def catch_up() -> None:
+                await watcher.caught_up()
+                if replanning is not None:
+                    await replanning.caught_up()
+                await self._supervisor.settled()
+
+            self._desk.catch_up = catch_up
             watching = asyncio.create_task(watcher.run())
             post(UpAsked(self._loop.time()))
             snapshot = initial(

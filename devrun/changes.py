@@ -61,6 +61,11 @@ class Changes:
         """Where the loaded files of all apps are."""
         return set(self._keys.values())
 
+    @property
+    def known_keys(self) -> set[str]:
+        """Where all files are whose change may concern an app, as far as they have been seen."""
+        return self.loaded_keys | self._known.keys()
+
     def begin(self, run: Run) -> None:
         if ledger := self._ledgers.get(run.app):
             ledger.begin(run.generation)

@@ -72,6 +72,11 @@ class Replanning:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._follow())
 
+    async def caught_up(self) -> None:
+        """Return when what was told so far has been read, and posted if it is another plan."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     def update(self, snapshot: Snapshot) -> None:
         if self._posted is not None and snapshot.rules is self._posted.apps:
             self._posted = None

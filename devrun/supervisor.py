@@ -74,6 +74,10 @@ class Supervisor:
         """Put an event on the queue. To be called in the loop's thread."""
         self._queue.put_nowait(event)
 
+    async def settled(self) -> None:
+        """Return when the views know what has come of every event so far."""
+        await self._queue.join()
+
     def show(self, sink: Sink) -> None:
         """Show the stack to one more view, from the next snapshot on."""
         self._sinks.append(sink)
@@ -104,6 +108,7 @@ class Supervisor:
             if code is not None or self._queue.empty():
                 for sink in self._sinks:
                     sink.update(snapshot)
+            self._queue.task_done()
         hands.close()
         return code
 

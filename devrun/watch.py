@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,19 +19,9 @@ from devrun.folders import MOST_FOLDERS, Identity, walk
 from devrun.loaded import Stamp
 from devrun.matching import CONFIG, Root, interest, interest_in, is_pruned
 from devrun.notify import Opener, first_cause, is_exhausted, open_best
+from devrun.pace import BURST_MOST, Pace
 from devrun.plan import AppPlan
 
-# A save is at most SAVE_PATHS (backup, temporary file, the file itself); more at once are a checkout or a formatter,
-# which are over after a pause. BURST_QUIET is longer than an opener may hold back a stream of changes (watchfiles:
-# DEBOUNCE_MS and a step).
-SAVE_PATHS = 4
-SOME_QUIET = 0.025
-BURST_PATHS = 10
-BURST_QUIET = 0.1
-BURST_MOST = 1.0
-# Other files within FOLLOW of the last that were told, or the same while the app is not up again, are a slow
-# formatter: to start anew for each would be in vain. It is done when it pauses for SOME_QUIET.
-FOLLOW = 0.1
 # Editors that delete and create, or move away and back, are done within the sum of these.
 RETURN_STEPS = (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.04)
 # The safety net: loaded files are looked at even if nothing was heard, for network mounts, lost events, and a poller
@@ -46,33 +36,9 @@ STEADY_SECONDS = 1.0
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 QUIET_FAILURES = 5
+# Longer than a look at all files takes, with a burst that is heard out. A watcher that fails looks at nothing.
+CATCH_UP_SECONDS = 2.0
 FOLDER_VANISHED = FileNotFoundError | NotADirectoryError | PermissionError
-
-
-class _Pace:
-    """How long a pause ends a burst of changes."""
-
-    def __init__(self) -> None:
-        self._told_at = -FOLLOW
-        self._told: Set[str] = frozenset()
-        self._starting: set[str] = set()
-
-    def told(self, now: float, keys: Set[str], apps: Iterable[str]) -> None:
-        """These apps are about to start anew."""
-        self._told_at = now
-        self._told = keys
-        self._starting.update(apps)
-
-    def settled(self, app: str) -> None:
-        self._starting.discard(app)
-
-    def quiet(self, began: float, at_once: int, keys: Set[str]) -> float:
-        """The pause in seconds, when up to ``at_once`` paths are heard together and ``keys`` concern an app."""
-        if at_once >= BURST_PATHS:
-            return BURST_QUIET
-        follows = bool(keys) and began < self._told_at + FOLLOW
-        follows = follows and bool(self._starting or keys - self._told)
-        return SOME_QUIET if follows or at_once > SAVE_PATHS else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +55,7 @@ class Scope:
 
 
 class Watcher:
-    """Watches for all apps. ``begin``, ``loaded`` and ``settle`` are to be called in the loop's thread."""
+    """Watches for all apps. Everything is to be called in the loop's thread."""
 
     opener: Opener = staticmethod(open_best)
 
@@ -112,9 +78,10 @@ class Watcher:
         self._watched: dict[str, Identity] = {}
         self._events: set[str] = set()
         self._checks: set[str] = set()
+        self._askers: list[asyncio.Future[None]] = []
         self._heard_at: float | None = None
         self._last_at = 0.0
-        self._pace = _Pace()
+        self._pace = Pace()
         self._wake = asyncio.Event()
         self._folders_moved = False
         self._walk_due = False
@@ -156,6 +123,15 @@ class Watcher:
         """Files that only older runs loaded no longer count."""
         self._changes.settle(run)
         self._pace.settled(run.app)
+
+    async def caught_up(self) -> None:
+        """Return when all that was saved until now is told; after ``CATCH_UP_SECONDS`` in any case."""
+        if self._interests:
+            asker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._askers.append(asker)
+            self._checks |= self._changes.known_keys
+            self._wake.set()
+            await asyncio.wait([asker], timeout=CATCH_UP_SECONDS)
 
     async def run(self) -> None:
         """Watch until cancelled. A watcher that fails is made anew, after a pause that grows."""
@@ -288,6 +264,7 @@ class Watcher:
     async def _look(self) -> None:
         """Tell the apps of what has changed among the paths that were heard of or reported."""
         checks, self._checks = self._checks, set()
+        askers, self._askers = self._askers, []
         at = self._clock() if self._heard_at is None else self._heard_at
         suspects = await self._suspects(checks)
         await self._hear_out(suspects)
@@ -303,6 +280,8 @@ class Watcher:
             self._pace.told(asyncio.get_running_loop().time(), suspects, told.keys() - {CONFIG})
         for app, paths in told.items():
             self._emit(FilesChanged(app, paths, at))
+        for asker in askers:
+            asker.set_result(None)
 
     async def _hear_out(self, suspects: set[str]) -> None:
         """Add what was heard of that concerns anyone; of a burst, all of it.

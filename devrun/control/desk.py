@@ -51,6 +51,8 @@ class Desk:
     def __init__(self, stack: str, post: Callable[[Event], None], history: History, inspector: Inspector) -> None:
         self.take_console: Callable[[Run], int | None] = lambda run: None
         """Gives the descriptor for whoever attaches to a run. There are no runs before it is set."""
+        self.catch_up: Callable[[], Awaitable[None]] = _at_once
+        """Waits until the newest snapshot knows of all that was saved so far. There is no watcher before it is set."""
         self._stack = stack
         self._post = post
         self._history = history
@@ -79,7 +81,7 @@ class Desk:
             case AskRestart() | AskStop() | AskStart():
                 return await self._order(request, snapshot)
             case AskWait():
-                return await self._wait(request, snapshot)
+                return await self._wait(request)
             case AskLogs():
                 _check(request.apps or (), _parts(snapshot))
                 await tell_entries(request, self._history, self._stack, more)
@@ -124,9 +126,13 @@ class Desk:
                 await self._until(names, outcome.is_gone if isinstance(request, AskStop) else outcome.has_arrived)
         return self._outcome(names, since)
 
-    async def _wait(self, request: AskWait, snapshot: Snapshot) -> Mapping[str, Any]:
-        _check(request.apps, _parts(snapshot))
-        names, since = request.apps or _awake(_parts(snapshot)), self._loop.time()
+    async def _wait(self, request: AskWait) -> Mapping[str, Any]:
+        since = self._loop.time()
+        # Whoever saves and asks means what has been saved; that the app is ready as it was before is no answer.
+        await self.catch_up()
+        parts = _parts(self._now())
+        _check(request.apps, parts)
+        names = request.apps or _awake(parts)
         with suppress(TimeoutError):
             async with asyncio.timeout(request.seconds):
                 await self._until(names, outcome.is_ready, outcome.is_broken if request.or_broken else None)
@@ -180,6 +186,10 @@ class Desk:
     def _places(self, snapshot: Snapshot) -> Mapping[str, Any]:
         places = [{"name": e.name, "host": e.host, "port": e.port, "url": e.url} for e in snapshot.endpoints.values()]
         return {"stack": self._stack, "endpoints": places}
+
+
+async def _at_once() -> None:
+    """Wait for nothing."""
 
 
 def _parts(snapshot: Snapshot) -> dict[str, Part]:

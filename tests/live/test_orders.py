@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from devrun.control.client import ask
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import clean_environ, wait_until
 from tests.live.apps import TOML, answering
@@ -82,3 +83,21 @@ def test_a_private_stack_has_its_commands_too(project: ProjectBuilder) -> None:
     done = devrun(folder, "run", "--", sys.executable, "-c", "print('never')")
     assert (done.returncode, done.stdout) == (1, "")
     assert "once ended with exit code 7" in done.stderr
+
+
+def test_a_wait_is_for_what_was_saved_before_it(project: ProjectBuilder, up: StackStarter) -> None:
+    """Asked at once, without the start of an interpreter in between, and of a watcher that hears late of saves."""
+    folder = project({"devrun.toml": TOML, "main.py": answering("'0'")})
+    stack = up(folder, env={"WATCHFILES_FORCE_POLLING": "1"})
+    stack.wait_ready()
+    for count in range(1, 4):
+        assert state_after(folder, "main.py", "def broken(:") == ["broken"]
+        assert state_after(folder, "main.py", answering(f"'{count}'")) == ["ready"]
+        assert stack.get("api").text == f"{count}"
+    more = TOML + '[apps.more]\napp = "main:app"\n'
+    assert state_after(folder, "devrun.toml", more) == ["ready", "ready"]
+
+
+def state_after(folder: Path, name: str, text: str) -> list[str]:
+    (folder / name).write_text(text)
+    return [row["state"] for row in ask(str(folder / ".devrun"), "wait", {"or_broken": True})["apps"]]

@@ -22,8 +22,9 @@ import devrun.folders
 from devrun.events import Event, FilesChanged, LoadedFile, Run
 from devrun.folders import stamp
 from devrun.notify import Opener, open_best, open_watchfiles
+from devrun.pace import SOME_QUIET
 from devrun.plan import AppPlan
-from devrun.watch import SOME_QUIET, Scope, Watcher
+from devrun.watch import Scope, Watcher
 
 DEADLINE = 10.0
 QUIET = 0.25
@@ -175,6 +176,24 @@ async def test_every_save_counts_however_fast(tmp_path: Path) -> None:
             write(path, f"{count:03}")
             await stand.next()
             stand.load("a", path)
+        await stand.quiet()
+
+
+@scenario
+async def test_whoever_asks_finds_all_told_that_was_saved_before(tmp_path: Path) -> None:
+    path, page = write(tmp_path / "a.py", "000"), write(tmp_path / "pages/a.html")
+    async with watching(tmp_path, plan("a", tmp_path, "pages")) as stand:
+        stand.load("a", path)
+        await stand.watcher.caught_up()
+        assert stand.told.empty()
+        for count in range(1, 6):
+            write(path, f"{count:03}")
+            await stand.watcher.caught_up()
+            assert stand.told.get_nowait().paths == ("a.py",)
+            stand.load("a", path)
+        write(page, "new")
+        await stand.watcher.caught_up()
+        assert stand.told.get_nowait().paths == ("pages/a.html",)
         await stand.quiet()
 
 

@@ -222,6 +222,28 @@ def test_wait(at_the_desk: AtTheDesk) -> None:
     at_the_desk(talk).golden("wait")
 
 
+def test_a_wait_is_for_what_was_saved_before_it(at_the_desk: AtTheDesk) -> None:
+    async def talk(table: Table) -> None:
+        table.up()
+        looked = asyncio.Event()
+
+        async def catch_up() -> None:
+            await looked.wait()
+
+        table.desk.catch_up = catch_up
+        task = await asked(table, ask="wait", apps=["api"])
+        await asyncio.sleep(0)
+        assert not task.done(), "nobody knows yet whether api is what was saved"
+        table.happens("a save is found", RestartAsked(("api",), 100.0))
+        looked.set()
+        await asyncio.sleep(0)
+        assert not task.done()
+        table.happens("api is ready", *ready_again(table, "api"))
+        await task
+
+    at_the_desk(talk)
+
+
 def test_down_asks_once(at_the_desk: AtTheDesk) -> None:
     async def talk(table: Table) -> None:
         table.up()

@@ -84,3 +84,27 @@ def test_views_hear_all_notices_and_see_the_newest_snapshot_once_all_is_done() -
     assert [snapshot.stage for snapshot in view.snapshots][:2] == ["ready", "stopping"]
     assert isinstance(view.snapshots[-1].apps["api"].phase, Stopped)
     assert not view.snapshots[-1].apps["api"].leaving
+
+
+def test_it_is_settled_when_the_views_know_of_every_event() -> None:
+    async def main() -> None:
+        loop, view = asyncio.get_running_loop(), View()
+        supervisor = Supervisor(loop, [view])
+        await supervisor.settled()
+        running = asyncio.create_task(
+            supervisor.run(
+                initial("shop", {"api": Endpoint("api", "127.0.0.1", 1)}, {"api": AppRules((), False, 1.0)}),
+                Nobody(),
+                Tracker(),
+                lambda app: loop.create_future(),
+                Launcher(),
+            )
+        )
+        supervisor.post(UpAsked(0.0))
+        supervisor.post(Spawned(Run("api", 1), 7, 0.0))
+        await supervisor.settled()
+        assert [snapshot.seq for snapshot in view.snapshots] == [2]
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(main())
