@@ -21,7 +21,18 @@ PAGE_ORIGIN = {"Origin": "http://127.0.0.1:5173"}
 """What a browser sends with a request from a page of Vite's."""
 
 _MADE_BY_RUNNING = shutil.ignore_patterns(
-    *(".venv", "node_modules", "__pycache__", ".env*", ".devrun", "package-lock.*", ".next", "next-env.d.ts")
+    *(
+        ".venv",
+        "node_modules",
+        "__pycache__",
+        ".env*",
+        ".devrun",
+        "package-lock.*",
+        ".next",
+        "next-env.d.ts",
+        "test-results",
+        ".pytest_cache",
+    )
 )
 
 
