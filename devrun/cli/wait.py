@@ -22,8 +22,8 @@ from devrun.outputs.status import WELL
 def wait(names: tuple[str, ...], timeout: float | None, or_broken: bool, config: Path | None) -> None:
     """Wait until the named apps and commands, or all that are not stopped, are ready.
 
-    A broken app may be mended meanwhile by a save, so that one is waited for, too, unless --or-broken is given. The
-    exit code is 3 when no stack is running.
+    Whatever was saved before counts, also if the watcher has yet to notice it. A broken app may be mended meanwhile by
+    a save, so that one is waited for, too, unless --or-broken is given. The exit code is 3 when no stack is running.
 
     \b
     devrun wait --timeout 30

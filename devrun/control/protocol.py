@@ -13,8 +13,8 @@ lines with ``"more": true``: parts of it where they have ``data``, and else a si
 ``down``
     The stack is to go down. Answered at once; it is down when nobody holds the project's lock. Data: ``pid``.
 ``wait``
-    Until all of ``apps`` (none: all that nobody has stopped) are ready. ``seconds``: give up after that many.
-    ``or_broken`` (boolean): give up when one is broken. Data as of ``restart``.
+    Until all of ``apps`` (none: all that nobody has stopped) are ready, with all that was saved before the request.
+    ``seconds``: give up after that many. ``or_broken`` (boolean): give up when one is broken. Data as of ``restart``.
 ``logs``
     Lines of ``apps`` (null or missing: of all, and of the launcher itself). ``notices`` (boolean): those of the
     launcher besides those of ``apps``. ``last``: only so many of those that are there. ``follow`` (boolean): and those
