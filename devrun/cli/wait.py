@@ -17,7 +17,9 @@ from devrun.outputs.status import WELL
 @click.command(short_help="Wait until apps of the running stack are ready.")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=stack_names)
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Give up after S seconds: exit code 5.")
-@click.option("--or-broken", is_flag=True, help="Give up when one of them is broken: exit code 1.")
+@click.option(
+    "--or-broken", is_flag=True, help="Give up when one of them is broken, or stands at a breakpoint(): exit code 1."
+)
 @click.option("--config", type=click.Path(path_type=Path), help="Another file than the nearest devrun.toml.")
 def wait(names: tuple[str, ...], timeout: float | None, or_broken: bool, config: Path | None) -> None:
     """Wait until the named apps and commands, or all that are not stopped, are ready.
@@ -32,7 +34,7 @@ def wait(names: tuple[str, ...], timeout: float | None, or_broken: bool, config:
     outcome = outcome_in(ask_stack(config, "wait", apps=names, seconds=timeout, or_broken=or_broken))
     tell(outcome)
     missing = [app for app in outcome.apps if app.state not in WELL]
-    broken = [app for app in missing if app.trouble is not None or app.state in ("broken", "failed")]
+    broken = [app for app in missing if app.trouble is not None or app.state in ("broken", "failed", "paused")]
     if or_broken and broken:
         raise failure_of(broken)
     if missing:

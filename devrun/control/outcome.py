@@ -14,14 +14,16 @@ def has_arrived(state: Part) -> bool:
 
 
 def is_ready(state: Part) -> bool:
-    """It serves; of a command: it runs, or has done its work."""
+    """It serves, and not in a debugger, where no save is applied; of a command: it runs, or has done its work."""
     if isinstance(state, CommandState):
         return command.is_ready(state.phase)
-    return isinstance(state.phase, Serving)
+    return isinstance(state.phase, Serving) and state.pause is None
 
 
 def is_broken(state: Part) -> bool:
-    """It is not ready, and will not be unless somebody mends something."""
+    """It is not ready, and will not be unless somebody mends something, or lets it run on from a `breakpoint()`."""
+    if isinstance(state, AppState) and state.pause is not None:
+        return True
     if isinstance(state.phase, Ended):
         return state.phase.code != 0
     return isinstance(state.phase, (Broken, Backoff, Blocked, Resting))

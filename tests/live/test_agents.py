@@ -65,6 +65,7 @@ def agent(project: ProjectBuilder) -> Iterator[Agent]:
     agent.run("devrun down")
 
 
+@pytest.mark.timeout(180)
 def test_an_agent_can_follow_the_page(agent: Agent) -> None:
     words, config = agent.folder / "words.py", agent.folder / "devrun.toml"
 

@@ -202,6 +202,13 @@ def test_breakpoints_of_the_debugger_are_hit_in_the_same_terminal(stack: Stack, 
     assert answer.result(DEADLINE).text == "3"
 
 
+def asked_to_wait(stack: Stack) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "devrun", "wait", "api", "--or-broken"]
+    return subprocess.run(
+        command, cwd=stack.folder, env=clean_environ(), capture_output=True, text=True, timeout=DEADLINE
+    )
+
+
 def test_a_save_waits_until_the_app_runs_on(stack: Stack, get: Get) -> None:
     answer = get("api", "/stop")
     stack.wait_line("paused api")
@@ -210,11 +217,14 @@ def test_a_save_waits_until_the_app_runs_on(stack: Stack, get: Get) -> None:
     stack.wait_line(r"warning: api: stopped at work\.py:\d: reloads when it runs on")
     stack.wait_text("web", "new")
     assert status(stack)["pid"] == pid and status(stack)["state"] == "paused"
+    waited = asked_to_wait(stack)
+    assert waited.returncode == 1 and "api is paused: at work.py:" in waited.stderr
     assert piped(stack, "api", "n\nn\nc\n").returncode == 0
     assert answer.result(DEADLINE).text == "1"
     stack.wait_line(r"\] reloading api: main\.py")
     stack.wait_line(r"\] ready api")
     stack.wait_text("api", "new")
+    assert asked_to_wait(stack).returncode == 0
 
 
 def test_two_apps_at_once_but_one_terminal_for_each(stack: Stack, get: Get) -> None:

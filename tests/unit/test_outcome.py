@@ -16,8 +16,10 @@ from devrun.state import (
     Cycle,
     Ended,
     Halted,
+    Importing,
     Launching,
     Off,
+    Pause,
     Phase,
     Resting,
     Running,
@@ -43,6 +45,12 @@ def test_an_app(phase: Phase, ready: bool, broken: bool, gone: bool) -> None:
     assert (is_ready(state), is_broken(state), is_gone(state)) == (ready, broken, gone)
     assert has_arrived(state) == (ready or broken or gone)
     assert not is_gone(AppState("x", phase, leaving=(RUN,)))
+
+
+def test_an_app_in_a_debugger_needs_somebody() -> None:
+    for phase in (Serving(RUN, 7, 1.0), Importing(RUN, 7, CYCLE)):
+        state = AppState("x", phase, pause=Pause("main.py:3"))
+        assert (is_ready(state), is_broken(state), has_arrived(state)) == (False, True, True)
 
 
 @pytest.mark.parametrize(
