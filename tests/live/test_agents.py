@@ -34,7 +34,7 @@ FILES = {
 
 
 class Agent:
-    """Takes the commands one after the other."""
+    """Takes the commands of the page one after the other."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -104,6 +104,7 @@ def test_an_agent_can_follow_the_page(agent: Agent) -> None:
     assert agent.next("devrun exec -- python tools/fill.py").stdout.strip() == url
 
     assert agent.next("devrun down").returncode == 0
+    assert str(agent.folder) not in agent.next("devrun status --all").stdout
     assert agent.run("devrun wait --or-broken --timeout 30").returncode == 3
     assert agent.page == []
 
@@ -116,3 +117,27 @@ def test_what_cannot_be_imported_is_told_at_the_start(agent: Agent) -> None:
     assert tests.returncode == 1 and "words.py" in tests.stderr and "passed" not in tests.stdout
     edit(agent.folder / "words.py", "text(:", "text():")
     assert agent.run("devrun wait --or-broken --timeout 30").returncode == 0
+
+
+def test_agents_in_two_worktrees_do_not_meet(agent: Agent, tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["commit", "-qm", "x"],
+        ["worktree", "add", "-q", f"{tmp_path}/basket"],
+    ):
+        subprocess.run([*git, *words], cwd=agent.folder, env=clean_environ(), check=True, timeout=20)
+    other = Agent(tmp_path / "basket")
+    try:
+        assert (agent.run("devrun up -d").returncode, other.run("devrun up -d").returncode) == (0, 0)
+        edit(other.folder / "words.py", "morning", "evening")
+        assert other.run("devrun wait --or-broken --timeout 30").returncode == 0
+        assert fetch(other.run("devrun url api").stdout.strip()) == "good evening"
+        assert fetch(agent.run("devrun url api").stdout.strip()) == "good morning"
+        rows = agent.run("devrun status --all").stdout.splitlines()
+        assert sum(str(folder) in row for row in rows for folder in (agent.folder, other.folder)) == 2
+        assert any(" basket " in row and row.endswith("/basket") for row in rows)
+    finally:
+        other.run("devrun down")
+    assert agent.run("devrun wait").returncode == 0
