@@ -274,7 +274,8 @@ async def read_to_end(reader: asyncio.StreamReader, stop: asyncio.Event) -> byte
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.1):
                 chunk = await reader.read(65536)
-                text = text[:20] + (text[20:] + chunk)[-200:]
+                text += chunk
+                text = text[:20] + text[20:][-200:]
                 if not chunk or text.endswith(b"\r\n0\r\n\r\n"):
                     break
     return text
