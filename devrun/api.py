@@ -16,8 +16,10 @@ from devrun.control.desk import Desk, More
 from devrun.control.inspecting import Inspector
 from devrun.control.protocol import Handover, Request
 from devrun.control.server import serving
+from devrun.debugports import DebugPorts
 from devrun.descriptors import raise_descriptor_limit
 from devrun.engine import Engine, Groups, Recipe, Surroundings
+from devrun.errors import DevrunError
 from devrun.events import Event, FilesChanged, RestartAsked, Run, StackDown, StackStarting, StopAsked, UpAsked, Warned
 from devrun.forker import Exits
 from devrun.forking import ForkEngine
@@ -33,12 +35,12 @@ from devrun.logs import Logs
 from devrun.matching import CONFIG
 from devrun.plan import Plan
 from devrun.probe import until_healthy
-from devrun.project import Project, last_ports, remember_ports
+from devrun.project import Project, debug_ports, last_ports, remember_debug_ports, remember_ports
 from devrun.publishing import Publisher
 from devrun.registry import registered
 from devrun.replanning import Replanning, Stamps, stamps_of
 from devrun.reports import EngineReport
-from devrun.sockets import bind
+from devrun.sockets import Listeners, bind, bind_debug_ports
 from devrun.spawn import Workers
 from devrun.spawning import SpawnEngine
 from devrun.step import initial
@@ -120,21 +122,36 @@ class Stack:
         nofile = raise_descriptor_limit(len(plan.apps) + len(plan.commands))
         with (
             open_state(self._project) as state,
+            # First: the system must not hand one of these to an app that takes any port.
+            self._bind_debug_ports() as debug,
             bind({**plan.apps, **plan.commands}, last_ports(self._project)) as listeners,
             closing(Holdings(plan, listeners)) as holdings,
         ):
             self._supervisor.tell(StackStarting(plan.name, tuple(plan.apps), tuple(plan.commands)))
-            for note in (*plan.warnings, *listeners.notes):
+            for note in dict.fromkeys((*plan.warnings, *listeners.notes, *debug.notes)):
                 self._supervisor.tell(Warned(note))
             publisher = Publisher(plan, state, self._supervisor.tell)
             try:
                 async with serving(self._project.state_dir, self._desk.answer, self._warn):
                     self._publish(publisher, holdings)
                     with registered(self._project.state_dir, plan.environ):
-                        code = await self._supervise(holdings, publisher, nofile)
+                        code = await self._supervise(holdings, publisher, nofile, debug)
             finally:
                 publisher.close()
         return code
+
+    def _bind_debug_ports(self) -> Listeners:
+        """Debug ports are a help: what is wrong with them is told, and keeps nothing from starting."""
+        known = {} if self._project.private is not None else debug_ports(self._project)
+        try:
+            found = bind_debug_ports(self.plan.apps, known)
+            ports = {name: endpoint.port for name, endpoint in found.endpoints.items()}
+            if ports.items() - known.items():
+                remember_debug_ports(self._project, ports)
+        except DevrunError as error:
+            return Listeners({}, {}, (error.message,))
+        self._inspector.debug_ports = ports
+        return found
 
     def _publish(self, publisher: Publisher, holdings: Holdings) -> None:
         """Write down where everything is, before anything starts, and keep that up to date from then on."""
@@ -144,7 +161,9 @@ class Stack:
         if holdings.sticky:
             remember_ports(self._project, holdings.sticky)
 
-    async def _supervise(self, holdings: Holdings, publisher: Publisher, nofile: tuple[int, int]) -> int:
+    async def _supervise(
+        self, holdings: Holdings, publisher: Publisher, nofile: tuple[int, int], debug: Listeners
+    ) -> int:
         plan, post = self.plan, self._supervisor.post
 
         def emit(event: Event) -> None:
@@ -165,13 +184,16 @@ class Stack:
             recipe = holdings.recipes[name]
             return asyncio.ensure_future(until_healthy(recipe.endpoint, recipe.plan.health or "/", warn))
 
-        with guarded(f"DEVRUN_STACK={plan.stack}") as guard:
+        editors = DebugPorts(debug.sockets, plan.folder, post, self._warn_of)
+        with guarded(f"DEVRUN_STACK={plan.stack}") as guard, closing(editors):
             environ = {**plan.environ, "DEVRUN_STACK": plan.stack}
             surroundings = Surroundings(plan.folder, environ, nofile, plan.stack, self._terminal)
             self._engine = engine = self._make_engine(holdings.recipes, surroundings, guard)
             self._inspector.guard = guard
             spawner = Workers(holdings.recipes, engine, post, self._logs, guard, surroundings)
             self._desk.take_console = spawner.take_console
+            spawner.debug, editors.tell = editors, spawner.tell
+            await editors.open()
             launcher = Commands(holdings.order, post, self._logs, guard, self._terminal)
             following = _Following(engine, watcher, publisher, self._scope)
             replanning = self._replanning(holdings, following)
@@ -211,6 +233,9 @@ class Stack:
     def _warn(self, message: str) -> None:
         self._supervisor.tell(Warned(message))
 
+    def _warn_of(self, app: str, message: str) -> None:
+        self._supervisor.tell(Warned(message, app))
+
     def _warn_from_thread(self, message: str) -> None:
         with suppress(RuntimeError):  # the loop has ended meanwhile
             self._loop.call_soon_threadsafe(self._warn, message)
@@ -234,10 +259,7 @@ class Stack:
             log=lambda app, lines: self._logs.feed(Run(app, 0), list(lines)),
         )
 
-        def tell(app: str, message: str) -> None:
-            self._supervisor.tell(Warned(message, app))
-
-        return ForkEngine(spawning, homes, surroundings, groups, plan.checkpoints, tell)
+        return ForkEngine(spawning, homes, surroundings, groups, plan.checkpoints, self._warn_of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,11 +64,15 @@ class Process(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A run that needs a process. ``wanted`` is asked again before it is made: a newer save may have come."""
+    """A run that needs a process. ``wanted`` is asked again before it is made: a newer save may have come.
+
+    ``debugged``: an editor is let in before it imports anything, so nothing may have been imported.
+    """
 
     run: Run
     recipe: Recipe
     wanted: Callable[[], bool]
+    debugged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from devrun.notices import AppReady as AppReady
 from devrun.notices import AppReloading as AppReloading
 from devrun.notices import AppResumed as AppResumed
 from devrun.notices import AppStopped as AppStopped
+from devrun.notices import Debugger as Debugger
 from devrun.notices import Failure as Failure
 from devrun.notices import Notice as Notice
 from devrun.notices import StackDown as StackDown
@@ -122,11 +123,12 @@ class Exited:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """The worker has stopped in the debugger. ``place``: file and line."""
+    """The worker has stopped in a debugger. ``place``: file and line."""
 
     run: Run
     place: str
     at: float
+    by: Debugger = "pdb"
 
 
 @dataclass(frozen=True, slots=True)

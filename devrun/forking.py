@@ -79,7 +79,7 @@ class ForkEngine:
 
     async def make(self, job: Job) -> Made | None:
         app = self._apps[job.run.app]
-        if app.unfit is None and job.recipe.plan.cwd.is_dir():
+        if app.unfit is None and not job.debugged and job.recipe.plan.cwd.is_dir():
             app.importing.add(job.run)
             with wires(self._surroundings.terminal) as ends:
                 descriptors = [ends.channel.fileno(), ends.printed, *(sock.fileno() for sock in job.recipe.sockets)]

@@ -213,9 +213,9 @@ def _debugged(state: AppState, rules: AppRules, event: Paused | Resumed) -> Chan
 
 def _paused(state: AppState, event: Paused) -> Change:
     """Note where it is, at each step; tell it once."""
-    told = () if state.pause is not None else (Tell(AppPaused(state.name, event.place)),)
+    told = () if state.pause is not None else (Tell(AppPaused(state.name, event.place, event.by)),)
     held = None if state.pause is None else state.pause.held
-    return replace(state, pause=Pause(event.place, held)), told
+    return replace(state, pause=Pause(event.place, held, event.by)), told
 
 
 def _resumed(state: AppState, rules: AppRules, event: Resumed) -> Change:

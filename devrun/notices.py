@@ -6,6 +6,10 @@ Data only. Times are in seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Debugger = Literal["pdb", "editor"]
+"""Who has stopped an app: the debugger that ``devrun attach`` opens, or an editor that is attached to a debug port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +95,11 @@ class AppStopped:
 
 @dataclass(frozen=True, slots=True)
 class AppPaused:
-    """The app has stopped in the debugger. ``place``: file and line, relative to the project where it lies in it."""
+    """The app has stopped in a debugger. ``place``: file and line, relative to the project where it lies in it."""
 
     app: str
     place: str
+    by: Debugger = "pdb"
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,10 @@ class Project:
     def ports_file(self) -> Path:
         return self.own_dir / "cache" / "ports.toml"
 
+    @property
+    def debug_ports_file(self) -> Path:
+        return self.own_dir / "cache" / "debug.toml"
+
     def owner_in(self, file: Path) -> str:
         """The name that this project's block has in an env file (free of links): none in the project's own files.
 
@@ -148,19 +152,37 @@ def addressed(project: Project, stack: str) -> Project:
 
 def last_ports(project: Project) -> dict[str, int]:
     """The port that each app had last time; what is damaged or missing is left out."""
+    return _ports_in(project.ports_file)
+
+
+def remember_ports(project: Project, ports: Mapping[str, int]) -> None:
+    """Add these to ``last_ports``. Raises ``FileError``."""
+    _put_ports(project.ports_file, ports)
+
+
+def debug_ports(project: Project) -> dict[str, int]:
+    """The port of each app at which an editor attaches: of those that an editor was told of."""
+    return _ports_in(project.debug_ports_file)
+
+
+def remember_debug_ports(project: Project, ports: Mapping[str, int]) -> None:
+    """Add these to ``debug_ports``. Raises ``FileError``."""
+    _put_ports(project.debug_ports_file, ports)
+
+
+def _ports_in(file: Path) -> dict[str, int]:
     try:
-        document: dict[str, Any] = tomllib.loads(project.ports_file.read_text("utf-8"))
+        document: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return {name: port for name, port in document.items() if type(port) is int and 0 < port < 65536}
 
 
-def remember_ports(project: Project, ports: Mapping[str, int]) -> None:
-    """Add these to ``last_ports``. Raises ``FileError``."""
-    cache = project.ports_file.parent
+def _put_ports(file: Path, ports: Mapping[str, int]) -> None:
+    cache = file.parent
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"cannot make the folder {writer.shown(cache)}: {(error.strerror or '').lower()}") from error
-    content = tomli_w.dumps({**last_ports(project), **ports}).encode()
-    writer.write(project.ports_file, content, mode=0o600)
+    content = tomli_w.dumps({**_ports_in(file), **ports}).encode()
+    writer.write(file, content, mode=0o600)

@@ -12,7 +12,7 @@ import resource
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
@@ -65,10 +65,26 @@ def bind(parts: Mapping[str, Part], last_ports: Mapping[str, int]) -> Listeners:
     return listeners
 
 
-class _Opening:
-    """The sockets of one ``bind`` so far; ``undo`` closes them."""
+def bind_debug_ports(apps: Mapping[str, AppPlan], ports: Mapping[str, int]) -> Listeners:
+    """Sockets on the loopback addresses for those apps that have a debug port: at that if it is free, else at another.
 
-    def __init__(self, parts: Mapping[str, Part], undo: ExitStack) -> None:
+    Raises BindError with nothing left open.
+    """
+    parts = {name: replace(app, host="127.0.0.1", port="sticky") for name, app in apps.items() if name in ports}
+    with ExitStack() as undo:
+        opening = _Opening(parts, undo, "debug port")
+        opening.open_sticky(ports)
+        opening.open_others()
+        listeners = opening.finish()
+        undo.pop_all()
+    return listeners
+
+
+class _Opening:
+    """The sockets of one ``bind`` so far; ``undo`` closes them. ``kind``: what a sticky port is called."""
+
+    def __init__(self, parts: Mapping[str, Part], undo: ExitStack, kind: str = "sticky port") -> None:
+        self.kind = kind
         self.parts = {name: part for name, part in parts.items() if part.port is not None}
         self.undo = undo
         self.addresses: dict[str, tuple[Address, ...]] = {}
@@ -144,7 +160,7 @@ class _Opening:
                 why = f"is taken by {_holder(port, owners.get((failure.address.host, port)), self.parts)}"
             else:
                 why = f"may not be bound ({failure.reason})"
-            yield f"sticky port {port} of {named(self.parts[name])} {why}: it has port {endpoints[name].port} this time"
+            yield f"{self.kind} {port} of {named(self.parts[name])} {why}: it has port {endpoints[name].port} this time"
 
 
 def host_of(part: Part) -> str:

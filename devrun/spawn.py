@@ -59,6 +59,20 @@ class Spawner(Protocol):
     def kill(self, run: Run) -> None: ...
 
 
+class Debug(Protocol):
+    """Lets editors into workers."""
+
+    def wants(self, name: str, /) -> bool:
+        """Whether an editor is to debug the next worker of an app."""
+        ...
+
+    def hear(self, run: Run, message: Mapping[str, Any], /) -> None:
+        """Take a word of a worker's; those of other matters are passed over."""
+
+    def leave(self, run: Run, /) -> None:
+        """A run is to end, or has ended: nothing may hold it."""
+
+
 @dataclass(slots=True)
 class _Live:
     """A run from the call that starts it until all of it is gone. ``pid`` is None before it has a process and after.
@@ -72,6 +86,10 @@ class _Live:
     channel: Channel | None = None
     console: int | None = None
     """The end of a debugger's socket that is for whoever attaches."""
+    debugged: bool = False
+    """Whether it lets an editor in before it imports the app."""
+    hears: bool = False
+    """Whether it obeys between two requests: it has imported the app, and serves it."""
     killed: bool = False
     again: bool = False
     task: asyncio.Task[None] | None = None
@@ -92,6 +110,7 @@ class Workers:
         groups: Groups,
         surroundings: Surroundings,
     ) -> None:
+        self.debug: Debug | None = None
         self._recipes = recipes
         self._engine = engine
         self._emit = emit
@@ -102,7 +121,8 @@ class Workers:
         self._clock = asyncio.get_running_loop().time
 
     def start(self, run: Run, paths: tuple[str, ...]) -> None:
-        live = self._live[run] = _Live(self._recipes[run.app])
+        debugged = self.debug is not None and self.debug.wants(run.app)
+        live = self._live[run] = _Live(self._recipes[run.app], debugged=debugged)
         self._engine.note(run.app, paths)  # now, for a newer save may come before anything is made
         make = partial(self._engine.make, self._job(run, live))
         live.task = asyncio.create_task(self._live_through(run, live, make, None))
@@ -117,7 +137,18 @@ class Workers:
         if live is not None and live.channel is not None:
             live.channel.send({"do": "begin"})
 
+    def tell(self, app: str, message: Mapping[str, object]) -> bool:
+        """Tell the newest worker of an app something; whether it hears that now."""
+        runs = [run for run, live in self._live.items() if run.app == app and live.channel is not None]
+        if not runs:
+            return False
+        live = self._live[max(runs, key=lambda run: run.generation)]
+        assert live.channel is not None
+        live.channel.send(message)
+        return live.hears
+
     def terminate(self, run: Run) -> None:
+        self._let_go(run)
         live = self._live.get(run)
         if live is not None and live.pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # it may have changed its user
@@ -148,7 +179,11 @@ class Workers:
         await self._engine.close()
 
     def _job(self, run: Run, live: _Live) -> Job:
-        return Job(run, live.recipe, lambda: not live.killed)
+        return Job(run, live.recipe, lambda: not live.killed, live.debugged)
+
+    def _let_go(self, run: Run) -> None:
+        if self.debug is not None:
+            self.debug.leave(run)
 
     async def _live_through(self, run: Run, live: _Live, make: _Make, failure: Failure | None) -> None:
         code = -signal.SIGKILL  # of a run that is killed before it has a process
@@ -166,6 +201,7 @@ class Workers:
                     code = await self._follow(run, live, made, failure)
                     live.again |= self._engine.ended(run, code)
         del self._live[run]
+        self._let_go(run)
         self._emit(Exited(run, code, self._logs.tail(run, TAIL_LINES), self._clock()))
 
     async def _made(self, live: _Live, make: _Make) -> Made | None:
@@ -199,7 +235,7 @@ class Workers:
         self._emit(Spawned(run, process.pid, self._clock()))
         if live.killed:  # asked while the process was being made
             kill_group(process.pid)
-        live.channel.send(self._order(run, live.recipe, failure))
+        live.channel.send({**self._order(run, live.recipe, failure), "debug": live.debugged})
         code = await process.wait()
         live.pid = None
         self._groups.remove(process.pid)
@@ -211,6 +247,10 @@ class Workers:
             message = json.loads(line)
             live.again |= self._engine.hear(run, message, live.channel.descriptors)
             self._keep_console(live, message)
+            if self.debug is not None:
+                self.debug.hear(run, message)
+            if message["is"] in ("imported", "failed"):
+                live.hears = message["is"] == "imported"
             event = read_report(run, message, self._clock(), self._surroundings.folder)
         except (ValueError, TypeError, KeyError, AttributeError, IndexError):
             # User code shares the process and could write to any descriptor.
@@ -260,12 +300,12 @@ def with_header(settings: Mapping[str, object], identity: str | None) -> dict[st
     return {**settings, "headers": [*headers, (HEADER, identity)]}
 
 
-ENGINE_WORDS = ("modules", "parked", "unparked", "unfit", "environ")
-"""What a worker says to its engine."""
+OTHER_WORDS = ("modules", "parked", "unparked", "unfit", "environ", "debuggable", "undebuggable")
+"""What a worker says to its engine, and to whoever lets editors in."""
 
 
 def read_report(run: Run, message: Mapping[str, Any], at: float, folder: Path) -> Event | None:
-    """Turn a worker's message into an event; None if it is one for the engine.
+    """Turn a worker's message into an event; None if it is of no concern to the core.
 
     Raises ValueError, TypeError or KeyError for anything else.
     """
@@ -284,7 +324,7 @@ def read_report(run: Run, message: Mapping[str, Any], at: float, folder: Path) -
             return Paused(run, f"{_relative(message['file'], folder)}:{message['line']}", at)
         case "resumed":
             return Resumed(run, at)
-        case word if word in ENGINE_WORDS:
+        case word if word in OTHER_WORDS:
             return None
         case unknown:
             raise ValueError(unknown)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from devrun.events import Failure, Run
+from devrun.events import Debugger, Failure, Run
 from devrun.plan import AppRules as AppRules
 from devrun.plan import CommandRules, Endpoint
 
@@ -152,6 +152,7 @@ class Pause:
 
     place: str
     held: Cycle | None = None
+    by: Debugger = "pdb"
 
 
 @dataclass(frozen=True, slots=True)

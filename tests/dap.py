@@ -1,7 +1,7 @@
 """A client of the Debug Adapter Protocol, as small as debugging a stack needs: what an editor does on F5.
 
-It starts debugpy's adapter, launches a configuration of launch.json in a "terminal" that the test gives it, and opens
-a session of its own for every Python child that the adapter announces (``startDebugging``).
+It starts debugpy's adapter and launches a configuration of launch.json in a "terminal" that the test gives it, or
+attaches to a port; and opens a session of its own for every child that it is told of (``startDebugging``).
 https://microsoft.github.io/debug-adapter-protocol/specification
 """
 
@@ -37,6 +37,10 @@ class Session:
         self._sending = threading.Lock()
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
         self._initialized = threading.Event()
+        self.ended = threading.Event()
+        """The session is over: it was said, or there is nobody any more."""
+        self.said: list[str] = []
+        """What is for the person to read."""
         threading.Thread(target=self._read, daemon=True).start()
 
     def begin(self, how: str, configuration: Mapping[str, Any]) -> None:
@@ -78,7 +82,8 @@ class Session:
                 self._reader.readline()
                 self._hear(json.loads(self._reader.read(length)))
         except (OSError, ValueError):
-            return  # the adapter has ended
+            pass  # the adapter has ended
+        self.ended.set()
 
     def _hear(self, message: dict[str, Any]) -> None:
         match message["type"], message.get("command") or message.get("event"):
@@ -86,6 +91,10 @@ class Session:
                 self._answers[message["request_seq"]].put(message)
             case "event", "initialized":
                 self._initialized.set()
+            case "event", "terminated":
+                self.ended.set()
+            case "event", "output" if message["body"].get("category") != "telemetry":
+                self.said.append(message["body"]["output"])
             case "event", "stopped":
                 self._debugger.stops.put((self, message["body"]["threadId"]))
             case "request", command:
@@ -133,13 +142,12 @@ class Debugger:
         self.terminal = terminal
         self.stops: queue.Queue[tuple[Session, int]] = queue.Queue()
         self.children: list[str] = []
+        self.sessions: list[Session] = []
+        """Those of children."""
         self._sockets: list[socket.socket] = []
+        self._adapter: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Debugger:
-        command = [sys.executable, "-m", "debugpy.adapter"]
-        self._adapter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self._adapter.stdin is not None and self._adapter.stdout is not None
-        self.main = Session(self, self._adapter.stdout, self._adapter.stdin)
         return self
 
     def __exit__(
@@ -147,23 +155,38 @@ class Debugger:
     ) -> None:
         for sock in self._sockets:
             sock.close()
-        self._adapter.kill()
-        with self._adapter:
-            pass
+        if self._adapter is not None:
+            self._adapter.kill()
+            with self._adapter:
+                pass
 
     def launch(self, configuration: Mapping[str, Any]) -> None:
         """Start a configuration of launch.json, with its variables already filled in."""
+        command = [sys.executable, "-m", "debugpy.adapter"]
+        self._adapter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._adapter.stdin is not None and self._adapter.stdout is not None
+        self.main = Session(self, self._adapter.stdout, self._adapter.stdin)
         python = configuration["python"]
         own = {"python": [python], "debugAdapterPython": python, "debugLauncherPython": python}
         self.main.begin("launch", {**configuration, **own})
 
+    def attach(self, configuration: Mapping[str, Any]) -> None:
+        """Start a configuration of launch.json that attaches."""
+        self.main = self._connect(configuration)
+        self.main.begin("attach", configuration)
+
     def follow(self, configuration: Mapping[str, Any]) -> None:
         """Debug a child that the adapter tells of."""
+        session = self._connect(configuration)
+        session.begin("attach", configuration)
+        self.sessions.append(session)
         self.children.append(configuration["name"])
+
+    def _connect(self, configuration: Mapping[str, Any]) -> Session:
         place = configuration["connect"]
         sock = socket.create_connection((place["host"], place["port"]))
         self._sockets.append(sock)
-        Session(self, sock.makefile("rb"), sock.makefile("wb")).begin("attach", configuration)
+        return Session(self, sock.makefile("rb"), sock.makefile("wb"))
 
     def wait_stop(self) -> Stop:
         """Wait until a breakpoint is hit, anywhere."""
@@ -177,3 +200,7 @@ class Debugger:
     def stop(self) -> None:
         """Press the stop button."""
         self.main.ask("terminate")
+
+    def leave(self) -> None:
+        """Press the button that an editor shows instead for what it has attached to."""
+        self.main.ask("disconnect", restart=False, terminateDebuggee=False)

@@ -1,7 +1,7 @@
 """What ``breakpoint()`` does in a worker: it stops in a debugger that ``devrun attach`` gives a terminal to.
 
 ``debugger`` is imported when it is needed: until then an app has none of its modules. A debugger that the user has
-chosen (PYTHONBREAKPOINT), or that the whole of devrun runs under, stays what it is.
+chosen (PYTHONBREAKPOINT), or that the whole of devrun runs under, stays what it is; an editor that is attached stops.
 
 Standard library only, Python 3.9 on.
 """
@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 from .channel import Channel
+from .debugport import DebugPort
 
 PLAIN = ("", "pdb.set_trace")
 """The values of PYTHONBREAKPOINT that mean Python's own debugger."""
@@ -22,8 +23,9 @@ PLAIN = ("", "pdb.set_trace")
 class Breakpoints:
     """The breakpoints of one worker; children of the app's own are not among them."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, port: DebugPort) -> None:
         self._channel = channel
+        self._port = port
         self._pid = os.getpid()
         self._console: Any = None
         self._leaving = False
@@ -44,9 +46,12 @@ class Breakpoints:
             self._console.leave()
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        if os.getpid() != self._pid or os.environ.get("PYTHONBREAKPOINT", "") not in PLAIN or is_debugged():
+        if os.getpid() != self._pid or os.environ.get("PYTHONBREAKPOINT", "") not in PLAIN:
             return sys.__breakpointhook__(*args, **options)
         if self._leaving:
+            return None
+        if self._port.attached:
+            self._port.stop_at(sys._getframe(1))  # pyright: ignore[reportPrivateUsage]
             return None
         debugger = importlib.import_module(f"{__package__}.debugger")
         if self._console is None:

@@ -105,16 +105,28 @@ def recording(base: Any) -> Any:
     return Recording if hasattr(base, "main") else base
 
 
+class Links:
+    """What a server has to do with besides its clients: the launcher, and who debugs it.
+
+    ``leave()`` is called by the signal handler when the worker is to end; ``debug()`` lets an editor in.
+    """
+
+    def __init__(self, channel: Any, leave: Any, debug: Any) -> None:
+        self.channel = channel
+        self.leave = leave
+        self.debug = debug
+
+
 class Server(uvicorn.Server):
     """uvicorn's server: waits for leave to begin, reports, and stops within ``grace``.
 
     ``started`` is uvicorn's own flag; ``stopping`` says that a signal asked for the end.
     """
 
-    def __init__(self, config: Config, channel: Any, grace: float, leave: Any) -> None:
+    def __init__(self, config: Config, links: Links, grace: float) -> None:
         super().__init__(config)
-        self.leave = leave
-        self.channel = channel
+        self.links = links
+        self.channel = links.channel
         self.grace = grace
         self.stopping = False
         self._loop: Any = None
@@ -155,13 +167,15 @@ class Server(uvicorn.Server):
             self.channel.send({"is": "started"})
 
     def _hear(self) -> None:
-        message = self.channel.poll()
-        if message is not None and message.get("do") == "begin":
-            self._leave.set()
+        while (message := self.channel.poll()) is not None:
+            if message.get("do") == "begin":
+                self._leave.set()
+            elif message.get("do") == "debug":
+                self.links.debug()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self.stopping = True
-        self.leave()  # first: a debugger may hold the loop
+        self.links.leave()  # first: a debugger may hold the loop
         super().handle_exit(sig, frame)
         if self._wake is not None:
             self._loop.call_soon_threadsafe(self._wake.set)
@@ -231,12 +245,9 @@ def unknown_settings(settings: dict[str, Any]) -> str:
     return f"uvicorn {uvicorn.__version__}, which this app's interpreter has, knows no setting {names}"
 
 
-def run(
-    order: dict[str, Any], channel: Any, sockets: list[socket.socket], leave: Any, ahead: Any = None
-) -> BaseException | None:
+def run(order: dict[str, Any], links: Links, sockets: list[socket.socket], ahead: Any = None) -> BaseException | None:
     """Serve until the end. Return why the app could not be started; None when it was served, or stopped before.
 
-    ``leave()`` is called by the signal handler when the worker is to end.
     ``ahead(loop=…)`` is a context in which the app is imported before there is a loop; ``loop``: whether uvicorn itself
     would import it in the loop, as it does before 0.47.
     """
@@ -252,7 +263,7 @@ def run(
         )
     except BaseException as exc:
         return SetupProblem(f"uvicorn refuses its settings: {type(exc).__name__}: {exc}")
-    server = Server(config, channel, order["grace"], leave)
+    server = Server(config, links, order["grace"])
     try:
         if hasattr(config, "load_app"):
             with contextlib.nullcontext() if ahead is None else ahead(loop=False):

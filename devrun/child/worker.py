@@ -82,11 +82,14 @@ def serve(order: dict[str, Any], channel: Any, sockets: list[socket.socket], for
     def report(files: list[Any]) -> None:
         channel.send({"is": "loaded", "files": files})
 
-    breakpoints = sibling("breakpoints").Breakpoints(channel)
+    port = sibling("debugport").DebugPort(channel)
+    breakpoints = sibling("breakpoints").Breakpoints(channel, port)
     breakpoints.install()
     if forked is not None:
         forked.prepare(order, own, breakpoints.renew)
         report = forked.report
+    if order["debug"] and port.open():
+        port.wait()
     try:
         importlib.import_module("uvicorn")
     except ImportError as exc:
@@ -99,9 +102,8 @@ def serve(order: dict[str, Any], channel: Any, sockets: list[socket.socket], for
     # As `uvicorn module:app` does, and as late: a logging.py of the app's must not become uvicorn's.
     sys.path.insert(0, "")
     loading.install(own, report, None if forked is None else forked.pauses)
-    problem: BaseException | None = serving.run(
-        order, channel, sockets, breakpoints.leave, None if forked is None else forked.importing
-    )
+    links = serving.Links(channel, breakpoints.leave, port.open)
+    problem: BaseException | None = serving.run(order, links, sockets, None if forked is None else forked.importing)
     if problem is None:
         return None
     if isinstance(problem, serving.SetupProblem):

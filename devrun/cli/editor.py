@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,15 +17,22 @@ from devrun.editors import jetbrains, vscode, zed
 from devrun.editors.jsonc import JsoncError
 from devrun.editors.setup import FOLDER, Change, Files, Setup
 from devrun.errors import FileError, UsageError
+from devrun.listen import V4, CannotListen, listen
+from devrun.lock import is_held
 from devrun.outputs import writer
 from devrun.parse import load
-from devrun.project import Project, find, write_schema
+from devrun.project import Project, debug_ports, find, make_state_dir, remember_debug_ports, write_schema
 
 EDITORS: Mapping[str, Callable[[Setup], Files]] = {
     "vscode": vscode.files,
     "zed": zed.files,
     "jetbrains": jetbrains.files,
 }
+PORTS: Mapping[str, tuple[str, Callable[[bytes | None], dict[str, int]]]] = {
+    "vscode": (".vscode/launch.json", vscode.ports_in),
+    "zed": (".zed/debug.json", zed.ports_in),
+}
+"""The file in which an editor is told of debug ports, and what it tells."""
 OUT_OF_DATE = 1
 
 
@@ -46,7 +55,11 @@ def editor(name: str, check: bool, on_open: bool | None, config: Path | None) ->
     if on_open is not None and name != "vscode":
         raise UsageError(f"--on-open is for vscode: {name} cannot start a task when a folder is opened")
     project = find(here(), config)
-    changes = EDITORS[name](_setup(project, on_open))
+    known = debug_ports(project)
+    setup = _setup(project, on_open)
+    if name in PORTS:
+        setup = replace(setup, debug_ports=_debug_ports(setup.apps, known, _told_ports(project, name)))
+    changes = EDITORS[name](setup)
     stale = {path: change for path, change in changes.items() if _is_stale(project.folder / path, path, change)}
     if check:
         for path in stale:
@@ -54,6 +67,11 @@ def editor(name: str, check: bool, on_open: bool | None, config: Path | None) ->
         return OUT_OF_DATE if stale else 0
     if name == "vscode":
         write_schema(project)
+    if setup.debug_ports.items() - known.items():
+        make_state_dir(project)
+        remember_debug_ports(project, setup.debug_ports)
+        if is_held(project):
+            click.echo("attaching works when the stack is started anew", err=True)
     for path, change in stale.items():
         _write(project.folder / path, change)
         click.echo(f"wrote {path}")
@@ -73,6 +91,46 @@ def _setup(project: Project, on_open: bool | None) -> Setup:
         config=project.config.name,
         on_open=on_open,
     )
+
+
+def _told_ports(project: Project, name: str) -> dict[str, int]:
+    path, ports_in = PORTS[name]
+    try:
+        return ports_in((project.folder / path).read_bytes())
+    except (OSError, JsoncError):  # said by whoever is to write it
+        return {}
+
+
+def _debug_ports(apps: Sequence[str], known: Mapping[str, int], told: Mapping[str, int]) -> dict[str, int]:
+    """Choose the port of each app at which an editor attaches.
+
+    What the editor's file says stays, for it may be under version control and the same for everybody; but a checkout
+    that has had to take another port keeps that as long as the first one is taken.
+    """
+    chosen: dict[str, int] = {}
+    with ExitStack() as held:
+        for app in apps:
+            port = told.get(app, 0)
+            stays = port not in (0, *chosen.values())
+            if stays and known.get(app, port) != port:
+                stays = _hold(port, held) is not None
+            if not stays:
+                port = known.get(app, 0)
+            if port in (0, *chosen.values()):
+                port = _hold(0, held) or 0
+            if port:
+                chosen[app] = port
+    return chosen
+
+
+def _hold(port: int, held: ExitStack) -> int | None:
+    """Return the port, or one that is free in place of 0, if nobody listens there; it is kept as long as ``held``."""
+    try:
+        (sock,) = listen((V4,), port)
+    except CannotListen:
+        return None
+    found: int = held.enter_context(sock).getsockname()[1]
+    return found
 
 
 def _below(folder: Path, python: str) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from devrun.control.memory import measure
@@ -27,6 +28,7 @@ class Inspector:
 
     def __init__(self, folder: str, engines: Callable[[], EngineReport]) -> None:
         self.guard: Guard | None = None
+        self.debug_ports: Mapping[str, int] = {}
         self.pid = os.getpid()
         self._folder = folder
         self._engines = engines
@@ -42,7 +44,7 @@ class Inspector:
             pid=self.pid,
             stage="stopping" if snapshot.stage == "killing" else snapshot.stage,
             up_seconds=now - self._since,
-            apps=statuses(snapshot, now),
+            apps=tuple(replace(app, debug_port=self.debug_ports.get(app.name)) for app in statuses(snapshot, now)),
             details=details,
         )
 

@@ -65,6 +65,16 @@ def items(text: str, path: _Path) -> list[Any]:
     return [] if box is None else [value(item.node) for item in box.parts]
 
 
+def ports(text: str, path: _Path, key: str, own: Callable[[Any], bool]) -> dict[str, int]:
+    """Return the ports that own entries attach to, by what comes last in their names. Raises as ``put_items`` does."""
+    found: dict[str, int] = {}
+    for item in items(text, path):
+        port = field(field(item, "connect"), "port")
+        if own(item) and type(port) is int and 0 < port < 65536:
+            found[str(field(item, key)).rpartition(" ")[2]] = port
+    return found
+
+
 def rendered(wanted: Any, unit: str, indent: str, eol: str) -> str:
     """Return a value as text whose first line is already indented, on one line if it fits."""
     flat = json.dumps(wanted, ensure_ascii=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Change = Callable[[bytes | None], bytes]
 """Makes a file's new content of its old one; None: there is no file. Raises ``JsoncError`` or ``FileError``."""
@@ -15,6 +15,7 @@ UP = "devrun: up"
 DOWN = "devrun: down"
 ALL = "devrun: all apps"
 PREFIX = "devrun: "
+ATTACH = "devrun: attach "
 SIGN = "written by `devrun editor`; edits inside are lost"
 
 
@@ -24,7 +25,7 @@ class Setup:
 
     ``devrun``: the command that runs devrun, where ``FOLDER`` stands for the project folder. ``python``: devrun's own
     interpreter, likewise. ``config``: the config file's name. ``on_open``: whether the stack starts with the folder;
-    None: as it was.
+    None: as it was. ``debug_ports``: where an editor attaches to each app.
     """
 
     apps: tuple[str, ...]
@@ -33,6 +34,7 @@ class Setup:
     python: str
     config: str = "devrun.toml"
     on_open: bool | None = None
+    debug_ports: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def up(self, *names: str) -> list[str]:
         """The arguments that start these, as lines."""

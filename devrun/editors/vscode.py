@@ -15,7 +15,7 @@ from typing import Any
 from devrun.editors import patch
 from devrun.editors.jsonc import decode
 from devrun.editors.matchers import matchers
-from devrun.editors.setup import ALL, DOWN, FOLDER, PREFIX, SIGN, UP, Change, Files, Setup
+from devrun.editors.setup import ALL, ATTACH, DOWN, FOLDER, PREFIX, SIGN, UP, Change, Files, Setup
 
 SCHEMA = "./.devrun/devrun.schema.json"
 _WORKSPACE = "${workspaceFolder}"
@@ -31,6 +31,11 @@ def files(setup: Setup) -> Files:
         ".vscode/launch.json": _on_text(lambda text: _launch(text, setup)),
         ".vscode/settings.json": _on_text(lambda text: _settings(text, setup)),
     }
+
+
+def ports_in(content: bytes | None) -> dict[str, int]:
+    """Return the debug ports that a launch.json tells of, by app. Raises ``JsoncError``."""
+    return patch.ports(decode(content or b""), ["configurations"], "name", _is_own_configuration)
 
 
 def _on_text(change: Callable[[str], str]) -> Change:
@@ -73,7 +78,8 @@ def _task(setup: Setup, label: str, arguments: list[str]) -> dict[str, Any]:
 
 
 def _launch(text: str, setup: Setup) -> str:
-    configurations = [_debug(setup, ALL), *(_debug(setup, PREFIX + app, app) for app in setup.apps)]
+    launches = [_debug(setup, ALL), *(_debug(setup, PREFIX + app, app) for app in setup.apps)]
+    configurations = [*launches, *(_attach(app, port) for app, port in setup.debug_ports.items())]
     return patch.put_items(_versioned(text, "0.2.0"), ["configurations"], "name", configurations, _is_own_configuration)
 
 
@@ -92,6 +98,19 @@ def _debug(setup: Setup, name: str, *apps: str) -> dict[str, Any]:
         "justMyCode": True,
         # Else every process of the stack warns at length that breakpoints in the standard library may be missed.
         "env": {"PYDEVD_DISABLE_FILE_VALIDATION": "1"},
+    }
+
+
+def _attach(app: str, port: int) -> dict[str, Any]:
+    return {
+        "name": ATTACH + app,
+        "presentation": _GROUP,
+        "type": "debugpy",
+        "request": "attach",
+        "connect": {"host": "127.0.0.1", "port": port},
+        # The same on both sides: it tells the stack whose editor this is, for another checkout may have this file, too.
+        "pathMappings": [{"localRoot": _WORKSPACE, "remoteRoot": _WORKSPACE}],
+        "justMyCode": True,
     }
 
 

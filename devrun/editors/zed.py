@@ -11,11 +11,12 @@ from typing import Any
 
 from devrun.editors import patch
 from devrun.editors.jsonc import decode
-from devrun.editors.setup import ALL, DOWN, FOLDER, PREFIX, UP, Change, Files, Setup
+from devrun.editors.setup import ALL, ATTACH, DOWN, FOLDER, PREFIX, UP, Change, Files, Setup
 
 _WORKTREE = "$ZED_WORKTREE_ROOT"
 _TAGS = ["devrun"]
 _ENV = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+_ROOTS = [{"localRoot": _WORKTREE, "remoteRoot": _WORKTREE}]
 
 
 def files(setup: Setup) -> Files:
@@ -25,8 +26,14 @@ def files(setup: Setup) -> Files:
         *(_task(setup, f"{UP} {name}", setup.up(name)) for name in setup.compounds),
         _task(setup, DOWN, setup.down()),
     ]
-    debug = [_debug(setup, ALL), *(_debug(setup, PREFIX + app, app) for app in setup.apps)]
+    launches = [_debug(setup, ALL), *(_debug(setup, PREFIX + app, app) for app in setup.apps)]
+    debug = [*launches, *(_attach(app, port) for app, port in setup.debug_ports.items())]
     return {".zed/tasks.json": _listing(tasks, _is_own_task), ".zed/debug.json": _listing(debug, _is_own_debug)}
+
+
+def ports_in(content: bytes | None) -> dict[str, int]:
+    """Return the debug ports that a debug.json tells of, by app. Raises ``JsoncError``."""
+    return patch.ports(decode(content or b""), [], "label", _is_own_debug)
 
 
 def _listing(wanted: Sequence[dict[str, Any]], own: Callable[[Any], bool]) -> Change:
@@ -60,10 +67,23 @@ def _debug(setup: Setup, label: str, *apps: str) -> dict[str, Any]:
     }
 
 
+def _attach(app: str, port: int) -> dict[str, Any]:
+    return {
+        "label": ATTACH + app,
+        "adapter": "Debugpy",
+        "request": "attach",
+        "connect": {"host": "127.0.0.1", "port": port},
+        "pathMappings": _ROOTS,
+        "justMyCode": True,
+    }
+
+
 def _is_own_task(task: Any) -> bool:
     return str(patch.field(task, "label")).startswith(PREFIX) and patch.field(task, "tags") == _TAGS
 
 
 def _is_own_debug(found: Any) -> bool:
-    signs = patch.field(found, "module"), patch.field(found, "env")
-    return str(patch.field(found, "label")).startswith(PREFIX) and signs == ("devrun", _ENV)
+    label = str(patch.field(found, "label"))
+    launches = patch.field(found, "module") == "devrun" and patch.field(found, "env") == _ENV
+    attaches = label.startswith(ATTACH) and patch.field(found, "pathMappings") == _ROOTS
+    return label.startswith(PREFIX) and (launches or attaches)

@@ -15,6 +15,7 @@ from devrun.events import (
     AppReloading,
     AppResumed,
     AppStopped,
+    Debugger,
     Failure,
     Notice,
     StackDown,
@@ -108,11 +109,16 @@ def _standstill(notice: AppStopped | AppPaused | AppResumed) -> str:
         case AppStopped():
             return f"stopped {notice.app}"
         case AppPaused():
-            return f"paused {notice.app}: {notice.place}: `devrun attach {notice.app}` opens the debugger"
+            return f"paused {notice.app}: {notice.place}: {who_debugs(notice.app, notice.by)}"
         case AppResumed():
             return f"resumed {notice.app}"
         case _:
             assert_never(notice)
+
+
+def who_debugs(app: str, by: Debugger) -> str:
+    """Say where a person finds the debugger that an app has stopped in."""
+    return f"`devrun attach {app}` opens the debugger" if by == "pdb" else "in the debugger of an editor"
 
 
 def _files(paths: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, assert_never
 
 import msgspec
 
-from devrun.outputs.lines import place
+from devrun.outputs.lines import place, who_debugs
 from devrun.outputs.text import log_text, one_line
 from devrun.phases import ending, pid_of
 from devrun.plan import Endpoint
@@ -93,6 +93,8 @@ class AppStatus:
     why: str = ""
     trouble: Trouble | None = None
     kind: Literal["app", "command", "external"] = "app"
+    debug_port: int | None = None
+    """Where an editor attaches, on 127.0.0.1; None: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +270,7 @@ def _word_of_start(cycle: Cycle, first: str) -> str:
 
 def _why(state: AppState, now: float) -> str:
     if state.pause is not None:
-        return f"at {state.pause.place}: `devrun attach {state.name}` opens the debugger"
+        return f"at {state.pause.place}: {who_debugs(state.name, state.pause.by)}"
     match state.phase:
         case Waiting(on=on) | Blocked(on=on) if on:
             return f"waits for {', '.join(on)}"
