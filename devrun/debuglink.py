@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from devrun.dap import Frames, Message, encode
+from devrun.peers import is_own
 from devrun.workersession import News, Passed, WorkerSession
 
 LOCALHOST = "127.0.0.1"
@@ -44,7 +45,7 @@ class DebugLink:
             self._worker.close()
 
     async def _serve(self, reader: asyncio.StreamReader, editor: asyncio.StreamWriter) -> None:
-        if self._editor is not None:
+        if self._editor is not None or not is_own(editor.get_extra_info("socket")):
             editor.close()
             return
         self._editor = editor

@@ -11,31 +11,18 @@ import json
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 from devrun.channel import Channel
 from devrun.engine import Engine, Groups, Job, Made, Process, Recipe, Surroundings
-from devrun.events import (
-    Event,
-    Exited,
-    Failed,
-    Failure,
-    Imported,
-    Loaded,
-    LoadedFile,
-    Paused,
-    Resumed,
-    Run,
-    Spawned,
-    Started,
-)
+from devrun.events import Event, Exited, Failure, Run, Spawned
 from devrun.identity import HEADER, Identity
 from devrun.logs import LineReader, Logs
 from devrun.plan import AppPlan
 from devrun.spawning import kill_group
+from devrun.wording import read_report
 from devrun.worktree import branch_or_folder
 
 TAIL_LINES = 20
@@ -298,40 +285,3 @@ def with_header(settings: Mapping[str, object], identity: str | None) -> dict[st
     if identity is None or any(name.lower() == HEADER for name, _ in headers):
         return dict(settings)
     return {**settings, "headers": [*headers, (HEADER, identity)]}
-
-
-OTHER_WORDS = ("modules", "parked", "unparked", "unfit", "environ", "debuggable", "undebuggable")
-"""What a worker says to its engine, and to whoever lets editors in."""
-
-
-def read_report(run: Run, message: Mapping[str, Any], at: float, folder: Path) -> Event | None:
-    """Turn a worker's message into an event; None if it is of no concern to the core.
-
-    Raises ValueError, TypeError or KeyError for anything else.
-    """
-    match message["is"]:
-        case "loaded":
-            files = (LoadedFile(path, tuple(stamp) if stamp else None) for path, stamp in message["files"])
-            return Loaded(run, tuple(files), at)
-        case "imported":
-            return Imported(run, at)
-        case "started":
-            return Started(run, at)
-        case "failed":
-            failure = Failure(**message["failure"])
-            return Failed(run, replace(failure, file=_relative(failure.file, folder)), at)
-        case "paused":
-            return Paused(run, f"{_relative(message['file'], folder)}:{message['line']}", at)
-        case "resumed":
-            return Resumed(run, at)
-        case word if word in OTHER_WORDS:
-            return None
-        case unknown:
-            raise ValueError(unknown)
-
-
-def _relative(file: str | None, folder: Path) -> str | None:
-    if file is None:
-        return None
-    path = Path(file)
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else file

@@ -73,6 +73,7 @@ def status(verbose: bool, every: bool, as_json: bool, config: Path | None) -> No
     room = Room(width, unicode=how.unicode)
     lines = listing(stack, room)
     if stack.details is not None:
-        lines += details(stack.details, stack.folder, min(width, WRAP_WIDTH))
+        ports = {app.name: app.debug_port for app in stack.apps if app.debug_port is not None}
+        lines += details(stack.details, ports, stack.folder, min(width, WRAP_WIDTH))
     for line in painted(Group(*lines), how, room, crop=False):
         click.echo(line.encode(how.encoding, "replace"))  # of bytes it takes no colour away

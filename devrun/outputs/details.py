@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 
 from rich.text import Text
@@ -25,11 +25,12 @@ _MEASURES = {
 }
 
 
-def details(told: Details, folder: str, width: int) -> list[Text]:
+def details(told: Details, debug_ports: Mapping[str, int], folder: str, width: int) -> list[Text]:
     """Return the lines, ``width`` cells wide where no word is longer; paths below ``folder`` are relative to it."""
     lines: list[Text] = []
     for heading, body in (
         ("engines", _engines(told, folder, width)),
+        *((("debug ports", _ports(debug_ports)),) if debug_ports else ()),
         *((_heading(server), _fork_server(server, width)) for server in told.fork_servers),
         (_MEASURES[told.memory.measure], _memory(told.memory)),
     ):
@@ -60,6 +61,11 @@ def _place(parked: CheckpointReport, folder: str) -> str:
     file = _relative(parked.file, folder)
     where = f"before {file}" if parked.line is None else f"after {file}:{parked.line}"
     return f"{where} (pid{_GLUE}{parked.pid})"
+
+
+def _ports(debug_ports: Mapping[str, int]) -> Iterator[str]:
+    longest = max(map(len, debug_ports))
+    return (f"{_INDENT}{name:<{longest}}{_INDENT}127.0.0.1:{port}" for name, port in debug_ports.items())
 
 
 def _heading(server: ServerReport) -> str:

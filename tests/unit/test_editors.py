@@ -95,6 +95,41 @@ def test_the_configurations_of_vscode() -> None:
         assert one["python"] == "${workspaceFolder}/.venv/bin/python"
 
 
+ATTACHING = replace(SETUP, debug_ports={"api": 41741, "web": 41742})
+
+
+def test_vscode_attaches_at_the_debug_ports() -> None:
+    content = written(vscode.files(ATTACHING), ".vscode/launch.json")
+    *_, api, web = meant(content)["configurations"]
+    assert (api["name"], web["name"]) == ("devrun: attach api", "devrun: attach web")
+    assert (api["type"], api["request"], api["connect"]) == ("debugpy", "attach", {"host": "127.0.0.1", "port": 41741})
+    assert type(api["connect"]["port"]) is int, "VS Code takes no text there"
+    assert vscode.ports_in(content) == ATTACHING.debug_ports
+    assert written(vscode.files(SETUP), ".vscode/launch.json", content) == written(
+        vscode.files(SETUP), ".vscode/launch.json"
+    )
+
+
+def test_zed_attaches_at_the_debug_ports() -> None:
+    content = written(zed.files(ATTACHING), ".zed/debug.json")
+    *_, api, web = meant(content)
+    assert (api["label"], web["label"]) == ("devrun: attach api", "devrun: attach web")
+    assert (api["adapter"], api["request"], api["connect"]["port"]) == ("Debugpy", "attach", 41741)
+    assert zed.ports_in(content) == ATTACHING.debug_ports
+    assert meant(written(zed.files(SETUP), ".zed/debug.json", content)) == meant(
+        written(zed.files(SETUP), ".zed/debug.json")
+    )
+
+
+def test_only_ports_that_devrun_has_written_count() -> None:
+    mine = {"name": "devrun: attach api", "type": "debugpy", "request": "attach", "connect": {"port": 5678}}
+    sign = {"presentation": {"group": "devrun"}}
+    entries = [mine, {**mine, **sign, "name": "devrun: attach web", "connect": {"port": "5678"}}, {**sign, "name": 7}]
+    assert vscode.ports_in(json.dumps({"configurations": entries}).encode()) == {}
+    assert vscode.ports_in(json.dumps({"configurations": [{**mine, **sign}]}).encode()) == {"api": 5678}
+    assert vscode.ports_in(None) == zed.ports_in(None) == {}
+
+
 def test_what_is_gone_from_the_config_goes_from_the_files() -> None:
     for path, names in (
         (".vscode/tasks.json", ("tasks", "label")),

@@ -47,6 +47,7 @@ GOLDEN: list[tuple[Notice, str]] = [
     (AppExited("api", 3, ("last",), 0.5), "exited api: exit code 3; restarting again in 0.5s"),
     (AppStopped("api"), "stopped api"),
     (AppPaused("api", "shop/m.py:3"), "paused api: shop/m.py:3: `devrun attach api` opens the debugger"),
+    (AppPaused("api", "shop/m.py:3", "editor"), "paused api: shop/m.py:3: in the debugger of an editor"),
     (AppResumed("api"), "resumed api"),
     (StackStarting("shop", ("api",), ("web",)), "starting shop: 1 app, 1 command"),
     (StackStarting("shop", ("api",), ("web", "worker")), "starting shop: 1 app, 2 commands"),

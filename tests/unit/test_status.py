@@ -282,8 +282,8 @@ def test_a_state_that_a_newer_launcher_knows_is_shown() -> None:
 # --- details --------------------------------------------------------------------------------------------------------
 
 
-def told(what: Details, width: int) -> list[str]:
-    return [line.plain for line in details(what, "/home/me/shop", width)]
+def told(what: Details, width: int, **debug_ports: int) -> list[str]:
+    return [line.plain for line in details(what, debug_ports, "/home/me/shop", width)]
 
 
 def test_details() -> None:
@@ -320,6 +320,12 @@ def test_long_lists_are_wrapped_and_no_name_is_broken() -> None:
     assert all(len(line) <= 60 for line in lines if server.python not in line)
     assert [line for line in lines if server.python in line] == [f"  {server.python})"]
     assert "\n".join(lines).count("_of_many (2)") == 30
+
+
+def test_debug_ports_are_told_where_there_are_some() -> None:
+    lines = told(DETAILS, 100, api=41741, gateway=41742)
+    at = lines.index("debug ports")
+    assert lines[at - 1 : at + 4] == ["", "debug ports", "  api      127.0.0.1:41741", "  gateway  127.0.0.1:41742", ""]
 
 
 def test_resident_sizes_are_told_to_be_that() -> None:
