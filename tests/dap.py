@@ -7,6 +7,7 @@ https://microsoft.github.io/debug-adapter-protocol/specification
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import queue
@@ -41,13 +42,23 @@ class Session:
         """The session is over: it was said, or there is nobody any more."""
         self.said: list[str] = []
         """What is for the person to read."""
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def close(self) -> None:
+        """Let go of the connection, which has been shut down."""
+        self._reading.join(PATIENCE)
+        with contextlib.suppress(OSError):
+            self._writer.close()
+        self._reader.close()
 
     def begin(self, how: str, configuration: Mapping[str, Any]) -> None:
         """Initialize, launch or attach, set the breakpoints, and let it run."""
         self.ask("initialize", adapterID="debugpy", pathFormat="path", **CAPABILITIES)
         started = self.post(how, configuration)
         assert self._initialized.wait(PATIENCE), f"{how}: not initialized"
+        if not self._answers[started].empty():
+            self._answer(started)  # refused
         for file, lines in self._debugger.breakpoints.items():
             self.ask("setBreakpoints", source={"path": file}, breakpoints=[{"line": line} for line in lines])
         self.ask("configurationDone")
@@ -89,6 +100,8 @@ class Session:
         match message["type"], message.get("command") or message.get("event"):
             case "response", _:
                 self._answers[message["request_seq"]].put(message)
+                if not message["success"]:
+                    self._initialized.set()  # it will not be
             case "event", "initialized":
                 self._initialized.set()
             case "event", "terminated":
@@ -144,7 +157,7 @@ class Debugger:
         self.children: list[str] = []
         self.sessions: list[Session] = []
         """Those of children."""
-        self._sockets: list[socket.socket] = []
+        self._connections: list[tuple[socket.socket, Session]] = []
         self._adapter: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Debugger:
@@ -153,8 +166,10 @@ class Debugger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for sock in self._sockets:
-            sock.close()
+        for sock, session in self._connections:
+            with sock, contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            session.close()
         if self._adapter is not None:
             self._adapter.kill()
             with self._adapter:
@@ -185,8 +200,9 @@ class Debugger:
     def _connect(self, configuration: Mapping[str, Any]) -> Session:
         place = configuration["connect"]
         sock = socket.create_connection((place["host"], place["port"]))
-        self._sockets.append(sock)
-        return Session(self, sock.makefile("rb"), sock.makefile("wb"))
+        session = Session(self, sock.makefile("rb"), sock.makefile("wb"))
+        self._connections.append((sock, session))
+        return session
 
     def wait_stop(self) -> Stop:
         """Wait until a breakpoint is hit, anywhere."""

@@ -83,14 +83,14 @@ def debugged(folder: Path, name: str, breakpoints: Mapping[str, int]) -> Iterato
 class Request:
     """A request that is answered when the breakpoint is left."""
 
-    def __init__(self, stack: Stack, app: str) -> None:
-        self._thread = threading.Thread(target=self._get, args=(stack, app), daemon=True)
+    def __init__(self, stack: Stack, app: str, path: str = "/") -> None:
+        self._thread = threading.Thread(target=self._get, args=(stack, app, path), daemon=True)
         self._text: str | None = None
         self._thread.start()
 
-    def _get(self, stack: Stack, app: str) -> None:
+    def _get(self, stack: Stack, app: str, path: str) -> None:
         with contextlib.suppress(httpx.TransportError):  # it is not answered when the stack is ended meanwhile
-            self._text = stack.get(app).text
+            self._text = stack.get(app, path).text
 
     @property
     def text(self) -> str | None:

@@ -193,6 +193,10 @@ def test_the_end_is_told_once() -> None:
 
 
 def test_everything_else_passes() -> None:
-    for message in (HELLO, {"type": "response", "request_seq": 2, "success": True}, {"type": "event", "event": "output"}):
+    for message in (
+        HELLO,
+        {"type": "response", "request_seq": 2, "success": True},
+        {"type": "event", "event": "output"},
+    ):
         assert WorkerSession().of_editor(message) == Passed(worker=(message,))
         assert WorkerSession().of_worker(message) == Passed(editor=(message,))

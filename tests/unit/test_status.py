@@ -147,6 +147,9 @@ def test_an_app_in_the_debugger() -> None:
     paused = state_of(Serving(RUN, 7, 90.0), pause=Pause("shop/m.py:3"))
     assert (paused.state, paused.pid) == ("paused", 7)
     assert paused.why == "at shop/m.py:3: `devrun attach api` opens the debugger"
+    assert state_of(Serving(RUN, 7, 90.0), pause=Pause("m.py:3", by="editor")).why == (
+        "at m.py:3: in the debugger of an editor"
+    )
 
 
 def test_trouble_is_told_in_words_and_in_parts() -> None:
@@ -189,6 +192,7 @@ def test_the_document_is_as_ever() -> None:
                 "why": "",
                 "trouble": None,
                 "kind": "app",
+                "debug_port": None,
             },
             {
                 "name": "auth",
@@ -210,6 +214,7 @@ def test_the_document_is_as_ever() -> None:
                     "text": "",
                 },
                 "kind": "app",
+                "debug_port": None,
             },
         ],
     }

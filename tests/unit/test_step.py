@@ -593,6 +593,12 @@ def test_a_stop_in_the_debugger_is_told_once_and_followed() -> None:
     assert play(snapshot, Resumed(run(1), 5.0))[1] == []
 
 
+def test_a_stop_in_an_editor_is_told_as_that() -> None:
+    snapshot, effects = play(serving(stack()), Paused(run(1), PLACE, 2.0, "editor"))
+    assert effects == [Tell(AppPaused("api", PLACE, "editor"))]
+    assert snapshot.apps["api"].pause == Pause(PLACE, by="editor")
+
+
 def test_a_save_waits_until_the_app_runs_on() -> None:
     snapshot, effects = play(paused(serving(stack())), FilesChanged("api", ("a.py",), 3.0))
     assert effects == [Tell(Warned(f"stopped at {PLACE}: reloads when it runs on", "api"))]
