@@ -40,6 +40,8 @@ class DebugPort:
         try:
             if self._debugpy is None:
                 self._port = self._listen()
+            else:  # before Python 3.12, pdb has taken its place meanwhile
+                self._debugpy.trace_this_thread(True)
         except Refusal as refusal:
             self._channel.send({"is": "undebuggable", "reason": str(refusal)})
             return False

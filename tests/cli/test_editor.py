@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +131,50 @@ def test_which_devrun_a_task_runs(project: ProjectBuilder, tmp_path: Path) -> No
     run = [str(python), "-m", "devrun", "editor", "vscode"]
     subprocess.run(run, cwd=folder, env={**clean_environ(), **site}, check=True, capture_output=True, timeout=60)
     assert command() == ["${workspaceFolder}/.venv/bin/python", "-m", "devrun"]
+
+
+# --- debug ports ----------------------------------------------------------------------------------------------------
+
+
+def ports(folder: Path) -> dict[str, int]:
+    """Where launch.json attaches."""
+    configurations = json.loads((folder / ".vscode/launch.json").read_text())["configurations"]
+    attaching = [one for one in configurations if one["request"] == "attach"]
+    return {one["name"].removeprefix("devrun: attach "): one["connect"]["port"] for one in attaching}
+
+
+def test_debug_ports_are_chosen_once_and_are_the_same_for_every_editor(project: ProjectBuilder) -> None:
+    folder = project({"devrun.toml": CONFIG})
+    assert editor(folder, "vscode")[0] == editor(folder, "zed")[0] == 0
+    chosen = ports(folder)
+    assert list(chosen) == ["api", "web"] and len(set(chosen.values())) == 2
+    zed = json.loads((folder / ".zed/debug.json").read_text())
+    assert [one["connect"]["port"] for one in zed if one["request"] == "attach"] == list(chosen.values())
+    assert (folder / ".devrun/cache/debug.toml").stat().st_mode & 0o777 == 0o600
+    for path in (".vscode/launch.json", ".zed/debug.json"):
+        (folder / path).unlink()
+    editor(folder, "vscode")
+    assert ports(folder) == chosen, "they are remembered"
+
+
+def test_debug_ports_of_a_file_under_version_control_stay(project: ProjectBuilder, tmp_path: Path) -> None:
+    """Everybody who has checked it out has it; nobody's run may change it for the others."""
+    folder = project({"devrun.toml": CONFIG})
+    editor(folder, "vscode")
+    chosen = ports(folder)
+    other = tmp_path / "other"
+    shutil.copytree(folder, other, ignore=shutil.ignore_patterns(".devrun"))
+    assert editor(other, "vscode", "--check") == (0, [], [])
+    assert not (other / ".devrun").exists(), "--check writes nothing"
+    assert editor(other, "vscode")[0] == 0
+    assert ports(other) == chosen
+    # A checkout that has had to take another port keeps it while the first one is taken.
+    remembered = other / ".devrun/cache/debug.toml"
+    remembered.write_text(f"api = {chosen['web']}\nweb = 7\n")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", chosen["web"]))
+        taken.listen()
+        editor(other, "vscode")
+        assert ports(other) == {"api": chosen["api"], "web": 7}
+    editor(folder, "vscode")
+    assert ports(folder) == chosen

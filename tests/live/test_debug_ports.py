@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -70,9 +70,10 @@ def nobody(arguments: Any, variables: Any) -> None:
 
 
 def debugger(folder: Path, stacks: ExitStack, *lines: int, app: str = "api") -> Debugger:
-    """An editor with breakpoints, attached to an app as its launch.json says."""
+    """An editor with breakpoints, attached to an app as its launch.json says, and to its worker."""
     made = stacks.enter_context(Debugger({str(folder / f"{app}_words.py"): lines}, nobody))
     made.attach(configuration(folder, f"devrun: attach {app}"))
+    wait_until(lambda: made.children, "the worker is debugged", PATIENCE)
     return made
 
 
@@ -90,6 +91,11 @@ def ready(stack: Stack) -> None:
     stack.wait_line(r"^\[devrun\] ready api ", PATIENCE)
 
 
+def told_port(folder: Path) -> int:
+    """Where launch.json says that the api is to be attached to."""
+    return int(configuration(folder, "devrun: attach api")["connect"]["port"])
+
+
 def status(folder: Path) -> list[Mapping[str, Any]]:
     command = [sys.executable, "-m", "devrun", "status", "--json"]
     told = subprocess.run(command, cwd=folder, env=clean_environ(), check=True, capture_output=True, timeout=60)
@@ -99,7 +105,7 @@ def status(folder: Path) -> list[Mapping[str, Any]]:
 
 def test_two_apps_are_attached_to_over_reloads_and_over_down_and_up(project: ProjectBuilder, up: StackStarter) -> None:
     folder = project(FILES)
-    port = configuration(folder, "devrun: attach api")["connect"]["port"]
+    port = told_port(folder)
     with ExitStack() as editors:
         stack = up(folder)
         stack.wait_ready()
@@ -107,7 +113,6 @@ def test_two_apps_are_attached_to_over_reloads_and_over_down_and_up(project: Pro
         assert status(folder)[0]["debug_port"] == port
         api, web = debugger(folder, editors, IN_ANSWER), debugger(folder, editors, IN_ANSWER, app="web")
         for made, app in ((api, "api"), (web, "web")):
-            wait_until(lambda made=made: made.children, "the worker is debugged", PATIENCE)
             hit(made, stack, app)
 
         # Both at once.
@@ -153,8 +158,7 @@ def test_two_apps_are_attached_to_over_reloads_and_over_down_and_up(project: Pro
         stack = up(folder)
         stack.wait_ready()
         again = debugger(folder, editors, IN_ANSWER)
-        wait_until(lambda: again.children, "the worker is debugged", PATIENCE)
-        assert configuration(folder, "devrun: attach api")["connect"]["port"] == port
+        assert told_port(folder) == port
         assert hit(again, stack) == "'four'"
 
 
@@ -167,7 +171,6 @@ def test_breakpoints_where_an_app_is_imported_breakpoint_calls_and_a_stop_that_w
         stack = up(folder)
         stack.wait_ready()
         made = debugger(folder, editors, 1)
-        wait_until(lambda: made.children, "the worker is debugged", PATIENCE)
         save(folder, "two")
         stop = made.wait_stop()
         assert (stop.file, stop.line) == ("api_words.py", 1)
@@ -191,7 +194,6 @@ def test_breakpoints_where_an_app_is_imported_breakpoint_calls_and_a_stop_that_w
 
         # Who attaches anew finds the same worker. One that stands does not keep the stack from going down in peace.
         again = debugger(folder, editors, IN_ANSWER)
-        wait_until(lambda: again.children, "the worker is debugged", PATIENCE)
         Request(stack, "api")
         again.wait_stop()
         (folder / "api-shutdown").unlink(missing_ok=True)
@@ -211,7 +213,7 @@ def test_who_is_not_let_in_is_told_why(project: ProjectBuilder, up: StackStarter
     for package in ("uvicorn", "click", "h11"):
         (bare.packages / package).symlink_to(Path(sysconfig.get_paths()["purelib"]) / package)
     folder = project({**FILES, "devrun.toml": f"[apps.api]\napp = 'api:app'\npython = '{bare.python}'\n"})
-    port = configuration(folder, "devrun: attach api")["connect"]["port"]
+    port = told_port(folder)
     stack = up(folder)
     stack.wait_ready()
     assert "debugpy is not installed" in refused(folder)
@@ -230,7 +232,7 @@ def test_who_is_not_let_in_is_told_why(project: ProjectBuilder, up: StackStarter
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root can be somebody else")
 def test_other_users_are_not_let_in(project: ProjectBuilder, up: StackStarter) -> None:
     folder = project(FILES)
-    port = configuration(folder, "devrun: attach api")["connect"]["port"]
+    port = told_port(folder)
     up(folder).wait_ready()
     knock = textwrap.dedent(f"""
         import socket
@@ -253,8 +255,7 @@ def test_other_users_are_not_let_in(project: ProjectBuilder, up: StackStarter) -
 
 def test_a_port_that_is_taken_keeps_nothing_from_starting(project: ProjectBuilder, up: StackStarter) -> None:
     folder = project(FILES)
-    port: Callable[[], int] = lambda: int(configuration(folder, "devrun: attach api")["connect"]["port"])  # noqa: E731
-    first = port()
+    first = told_port(folder)
     with socket.socket() as other, ExitStack() as editors:
         other.bind(("127.0.0.1", first))
         other.listen()
@@ -263,8 +264,7 @@ def test_a_port_that_is_taken_keeps_nothing_from_starting(project: ProjectBuilde
             rf"^\[devrun\] warning: debug port {first} of app 'api' is taken by process {os.getpid()} .* has port \d+"
         )
         stack.wait_ready()
-        assert port() == status(folder)[0]["debug_port"] != first, "launch.json is told of the other one"
+        assert told_port(folder) == status(folder)[0]["debug_port"] != first, "launch.json is told of the other one"
         made = debugger(folder, editors, IN_ANSWER)
-        wait_until(lambda: made.children, "the worker is debugged", PATIENCE)
         hit(made, stack)
-    assert port() != first, "it stays there, also when the first one is free again"
+    assert told_port(folder) != first, "it stays there, also when the first one is free again"
