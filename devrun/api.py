@@ -145,11 +145,12 @@ class Stack:
         known = {} if self._project.private is not None else debug_ports(self._project)
         try:
             found = bind_debug_ports(self.plan.apps, known)
-            ports = {name: endpoint.port for name, endpoint in found.endpoints.items()}
-            if ports.items() - known.items():
-                remember_debug_ports(self._project, ports)
         except DevrunError as error:
             return Listeners({}, {}, (error.message,))
+        ports = {name: endpoint.port for name, endpoint in found.endpoints.items()}
+        if ports.items() - known.items():
+            with suppress(DevrunError):  # it serves the next time only
+                remember_debug_ports(self._project, ports)
         self._inspector.debug_ports = ports
         return found
 

@@ -15,6 +15,7 @@ from typing import Protocol, assert_never
 
 from devrun.dap import Frames, Message, encode
 from devrun.debuglink import CHUNK_BYTES, DebugLink
+from devrun.engine import WORKER
 from devrun.events import Paused, Resumed, Run
 from devrun.peers import is_own
 from devrun.rootsession import Attached, Attaching, Detached, RootSession
@@ -111,6 +112,8 @@ class DebugPort:
 
     def debuggable(self, run: Run, port: int) -> None:
         """A worker can be debugged at this port of its own."""
+        if self._worker is not None and self._worker.run.generation > run.generation:
+            return
         self._part()
         if self._editor is None:  # it has left meanwhile
             self._stack.tell(self._app, {"do": "undebug"})
@@ -137,7 +140,8 @@ class DebugPort:
             return
         port = await worker.link.open()
         if self._worker is worker and self._editor is editor:
-            editor.send(editor.session.worker(f"{self._app} {worker.run.generation}", port))
+            name = f"{self._app} {worker.run.generation}"
+            editor.send(editor.session.worker(name, port, hidden=str(WORKER.parent)))
         else:
             worker.link.close()
 

@@ -94,11 +94,13 @@ class RootSession:
         assert self._start is not None
         return (self._refusal(self._start, reason),)
 
-    def worker(self, name: str, port: int) -> tuple[Message, ...]:
-        """Tell of a worker whose debugger is at ``port``."""
+    def worker(self, name: str, port: int, hidden: str) -> tuple[Message, ...]:
+        """Tell of a worker whose debugger is at ``port``. No step stops in the code of the folder ``hidden``."""
         kept = {key: value for key, value in self._asked.items() if key not in _OWN and not key.startswith("__")}
         place = {"host": "127.0.0.1", "port": port}
-        configuration = {**kept, "type": self._asked.get("type", "debugpy"), "name": name, "connect": place}
+        rules = [*self._asked.get("rules", ()), {"path": hidden, "include": False}]
+        kind = self._asked.get("type", "debugpy")
+        configuration = {**kept, "type": kind, "name": name, "connect": place, "rules": rules}
         if self._reverse:
             started = {"request": "attach", "configuration": configuration}
             return (self._numbered({"type": "request", "command": "startDebugging", "arguments": started}),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from devrun.cli.reading import here
 from devrun.editors import jetbrains, vscode, zed
 from devrun.editors.jsonc import JsoncError
 from devrun.editors.setup import FOLDER, Change, Files, Setup
-from devrun.errors import FileError, UsageError
+from devrun.errors import BindError, FileError, UsageError
 from devrun.listen import V4, CannotListen, listen
 from devrun.lock import is_held
 from devrun.outputs import writer
@@ -33,6 +34,9 @@ PORTS: Mapping[str, tuple[str, Callable[[bytes | None], dict[str, int]]]] = {
     "zed": (".zed/debug.json", zed.ports_in),
 }
 """The file in which an editor is told of debug ports, and what it tells."""
+PORT_RANGE = range(20000, 32768)
+"""Ports that no system gives away by itself: what is chosen here is to be free next year, too."""
+TRIES = 64
 OUT_OF_DATE = 1
 
 
@@ -117,20 +121,26 @@ def _debug_ports(apps: Sequence[str], known: Mapping[str, int], told: Mapping[st
             if not stays:
                 port = known.get(app, 0)
             if port in (0, *chosen.values()):
-                port = _hold(0, held) or 0
-            if port:
-                chosen[app] = port
+                port = _free(held)
+            chosen[app] = port
     return chosen
 
 
+def _free(held: ExitStack) -> int:
+    for port in random.sample(PORT_RANGE, TRIES):
+        if _hold(port, held) is not None:
+            return port
+    raise BindError(f"no free port was found between {PORT_RANGE.start} and {PORT_RANGE.stop}")
+
+
 def _hold(port: int, held: ExitStack) -> int | None:
-    """Return the port, or one that is free in place of 0, if nobody listens there; it is kept as long as ``held``."""
+    """Return the port if nobody has it; it is kept as long as ``held``."""
     try:
         (sock,) = listen((V4,), port)
     except CannotListen:
         return None
-    found: int = held.enter_context(sock).getsockname()[1]
-    return found
+    held.enter_context(sock)
+    return port
 
 
 def _below(folder: Path, python: str) -> str:

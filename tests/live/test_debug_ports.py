@@ -22,7 +22,7 @@ from tests.conftest import ProjectBuilder, StackStarter
 from tests.dap import PATIENCE, Debugger
 from tests.driver import Stack, clean_environ, wait_until, write_files
 from tests.live.environments import Environment
-from tests.live.test_debugging import Request, configuration
+from tests.live.test_debugging import Request, configuration, written
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -72,7 +72,7 @@ def nobody(arguments: Any, variables: Any) -> None:
 def debugger(folder: Path, stacks: ExitStack, *lines: int, app: str = "api") -> Debugger:
     """An editor with breakpoints, attached to an app as its launch.json says, and to its worker."""
     made = stacks.enter_context(Debugger({str(folder / f"{app}_words.py"): lines}, nobody))
-    made.attach(configuration(folder, f"devrun: attach {app}"))
+    made.attach(written(folder, f"devrun: attach {app}"))
     wait_until(lambda: made.children, "the worker is debugged", PATIENCE)
     return made
 
@@ -192,8 +192,20 @@ def test_breakpoints_where_an_app_is_imported_breakpoint_calls_and_a_stop_that_w
         assert done.returncode == 0, done.stderr
         assert request.text == "debugpy pydevd"
 
-        # Who attaches anew finds the same worker. One that stands does not keep the stack from going down in peace.
+        # Who attaches anew finds the same worker. A step that leaves the app's code ends a stop, too.
         again = debugger(folder, editors, IN_ANSWER)
+        request = Request(stack, "api")
+        stop = again.wait_stop()
+        stop.session.ask("stepOut", threadId=stop.thread)
+        stop = again.wait_stop()
+        assert stop.file == "api.py"
+        save(folder, "three")
+        stack.wait_line(r"stopped at api\.py:\d+: reloads when it runs on")
+        stop.session.ask("stepOut", threadId=stop.thread)
+        assert request.text == "two"
+        ready(stack)
+
+        # One that stands does not keep the stack from going down in peace.
         Request(stack, "api")
         again.wait_stop()
         (folder / "api-shutdown").unlink(missing_ok=True)
@@ -203,7 +215,7 @@ def test_breakpoints_where_an_app_is_imported_breakpoint_calls_and_a_stop_that_w
 
 def refused(folder: Path, **changed: Any) -> str:
     with Debugger({}, nobody) as made, pytest.raises(AssertionError) as caught:
-        made.attach({**configuration(folder, "devrun: attach api"), **changed})
+        made.attach({**written(folder, "devrun: attach api"), **changed})
     return str(caught.value)
 
 
@@ -268,3 +280,12 @@ def test_a_port_that_is_taken_keeps_nothing_from_starting(project: ProjectBuilde
         made = debugger(folder, editors, IN_ANSWER)
         hit(made, stack)
     assert told_port(folder) != first, "it stays there, also when the first one is free again"
+
+
+def test_nothing_listens_until_an_editor_is_told_of_it(project: ProjectBuilder, up: StackStarter) -> None:
+    folder = project(FILES)
+    up(folder).wait_ready()
+    assert status(folder)[0]["debug_port"] is None
+    command = [sys.executable, "-m", "devrun", "editor", "vscode"]
+    told = subprocess.run(command, cwd=folder, env=clean_environ(), check=True, capture_output=True, timeout=60)
+    assert told.stderr == b"attaching works when the stack is started anew\n"

@@ -45,6 +45,11 @@ def configuration(folder: Path, name: str) -> dict[str, Any]:
     """What an editor launches, with its own variables filled in."""
     command = [sys.executable, "-m", "devrun", "editor", "vscode"]
     subprocess.run(command, cwd=folder, env=clean_environ(), check=True, capture_output=True, timeout=60)
+    return written(folder, name)
+
+
+def written(folder: Path, name: str) -> dict[str, Any]:
+    """The same without writing it anew."""
     text = (folder / ".vscode" / "launch.json").read_text().replace("${workspaceFolder}", str(folder))
     node = parse(text)
     assert node is not None

@@ -102,20 +102,21 @@ def test_what_is_not_for_this_session_is_refused(command: str) -> None:
 def test_a_worker_is_debugged_as_the_app_was_to_be() -> None:
     session = RootSession()
     attached(session, name="devrun: attach api", type="debugpy", justMyCode=False, connect={"port": 1}, __id=7)
-    (asked,) = session.worker("api 1", 4711)
+    (asked,) = session.worker("api 1", 4711, "/devrun/child")
     assert (asked["type"], asked["command"], asked["arguments"]["request"]) == ("request", "startDebugging", "attach")
     assert asked["arguments"]["configuration"] == {
         "type": "debugpy",
         "name": "api 1",
         "justMyCode": False,
         "connect": {"host": "127.0.0.1", "port": 4711},
+        "rules": [{"path": "/devrun/child", "include": False}],
     }
 
 
 def test_an_old_editor_is_told_in_debugpys_own_way() -> None:
     session = RootSession()
     attached(session, modern=False)
-    (told,) = session.worker("api 1", 4711)
+    (told,) = session.worker("api 1", 4711, "/devrun/child")
     assert (told["type"], told["event"], told["body"]["request"]) == ("event", "debugpyAttach", "attach")
     assert told["body"]["connect"] == {"host": "127.0.0.1", "port": 4711}
 
