@@ -268,9 +268,8 @@ class Stack:
                 self._out.changed.wait(left)
 
     def wait_ready(self, timeout: float = DEADLINE) -> None:
-        """Wait until every app of the stack was ready once; fail at once when one is broken."""
-        found = self.wait_line(r"^\[devrun\] (stack ready|broken .*)", timeout)
-        assert found[1] == "stack ready", found[0]
+        """Wait until every app of the stack was ready once."""
+        self.wait_line(r"^\[devrun\] stack ready", timeout)
 
     def report(self) -> str:
         """All that was said, for a person who reads a failed test."""
