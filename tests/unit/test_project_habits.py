@@ -53,7 +53,7 @@ def test_every_dependency_is_imported_and_every_import_is_a_dependency() -> None
     }
     own = {path.stem for path in (TOP / "devrun" / "child").glob("*.py")}
     foreign = used - set(sys.stdlib_module_names) - own - {"devrun"}
-    assert foreign == modules
+    assert foreign == modules | {"pytest"}, "the plugin is loaded where pytest is"
 
 
 def test_child_imports_the_standard_library_and_uvicorn_only() -> None:
