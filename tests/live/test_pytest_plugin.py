@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import devrun.pytest_stack  # noqa: F401 - or pytester would take it out of this process again, and others load it anew
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import wait_until
 from tests.live.apps import RESPOND
