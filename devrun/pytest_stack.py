@@ -24,7 +24,7 @@ from devrun.project import Project, addressed, find
 __tracebackhide__ = True
 """For pytest: what went wrong went wrong in the test, or in the app."""
 
-QUIET_SECONDS = 0.1
+QUIET_SECONDS = 0.2
 """An app answers before it prints the traceback: all is there when nothing has come for so long."""
 MOST_SECONDS = 1.0
 POLL_SECONDS = 0.02

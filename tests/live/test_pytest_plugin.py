@@ -173,8 +173,12 @@ def test_the_project_is_found(suites: Suites, tmp_path: Path) -> None:
 # --- what failing tests tell ----------------------------------------------------------------------------------------
 
 FAILING = """
-def test_before(get):
+import time
+
+def test_before(get, devrun_stack):
     assert get("api", "/before") == "unset"
+    while not any("/before" in line for line in devrun_stack["api"].logs()):
+        time.sleep(0.01)
 
 def test_boom(get):
     assert get("web", "/boom") == "fine"
@@ -402,7 +406,9 @@ def test_it(get, devrun_stack):
 def test_last(get):
     (pathlib.Path(__file__).parent / "went-on").touch()
 """
-HANG = "(pathlib.Path(__file__).parent / f'hangs-{os.getpid()}').touch(); time.sleep(60)"
+HANG = """(pathlib.Path(__file__).parent / f'hangs-{os.getpid()}').touch()
+    while True: time.sleep(0.01)  # not one long one: with threads about, a signal just before it is not heard
+"""
 CRASHES = {
     "stopped at the first failure": ("assert get('api', '/DEVRUN_APP') == 'x'", ("-x",), 1),
     "left at once": ("os._exit(7)", (), 7),
