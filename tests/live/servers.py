@@ -34,11 +34,13 @@ SHOW = """
 """
 
 NODE = """
-    // Listens where it is told; --next: on the port after the one that it was asked to take, as if that were taken.
+    // Listens where it is told; --next: on a port after the one that it was asked to take, as if that were taken.
     const http = require("http");
     const [host, port, next] = process.argv.slice(2);
     const server = http.createServer((request, response) => response.end(`node ${process.pid}`));
-    server.listen(Number(port || process.env.PORT || 0) + (next === "--next" ? 1 : 0), host || undefined);
+    let at = Number(port || process.env.PORT || 0) + (next === "--next" ? 1 : 0);
+    if (next === "--next") server.on("error", () => server.listen(++at, host || undefined));
+    server.listen(at, host || undefined);
 """
 
 APP = """

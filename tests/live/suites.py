@@ -23,7 +23,9 @@ class Suites:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._mark = uuid.uuid4().hex
-        self._environ = {**clean_environ(), MARK: self._mark}
+        # pytest's summary has the whole of each failure where CI is set.
+        self._environ = {key: value for key, value in clean_environ().items() if key not in ("CI", "BUILD_NUMBER")}
+        self._environ[MARK] = self._mark
 
     def start(self, *args: str, command: tuple[str, ...] = PYTEST, cwd: Path | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -362,7 +362,9 @@ def test_stale_state_is_never_trusted(project: ProjectBuilder, up: StackStarter,
     state = (stack.folder / ".devrun" / "state.toml").read_text()
     folder = tmp_path / "copy"
     if change == "it is a copy":
-        subprocess.run(["cp", "-r", str(stack.folder), str(folder)], check=True)
+        # -T: into it when it is there, from a try that met a file which the launcher was just replacing
+        copy = ["cp", "-rT", str(stack.folder), str(folder)]
+        wait_until(lambda: subprocess.run(copy).returncode == 0, "no copy")
     else:
         stack.kill()
         pid = os.getpid() if change.startswith("the number") else 1

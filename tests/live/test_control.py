@@ -212,7 +212,8 @@ ENDLESS: list[dict[str, object]] = [
     {"ask": "wait", "apps": ["api"]},
 ]
 REQUESTS = 50
-EXAMPLES = 210
+EXAMPLES = 105
+"""Ten thousand requests and some more."""
 
 
 def lines(documents: list[dict[str, object]]) -> st.SearchStrategy[bytes]:
