@@ -53,11 +53,11 @@ asyncio.run(main())
 def shell() -> Iterator[Terminal]:
     if not BASH:
         pytest.skip("there is no bash")
-    env = {**clean_environ(), "PYTHON": sys.executable, "PROGRAM": PROGRAM, "PS1": "prompt> ", "TERM": "xterm"}
+    env = {**clean_environ(), "PYTHON": sys.executable, "PROGRAM": PROGRAM, "PS1": "first> ", "TERM": "xterm"}
     with Terminal() as terminal:
         process = terminal.run(BASH, "--norc", "--noprofile", "--noediting", "-i", env=env)
-        terminal.wait_text("prompt>")
-        terminal.type('run() { "$PYTHON" -c "$PROGRAM"; }; clear\n')
+        terminal.wait_text("first>")
+        terminal.type('run() { "$PYTHON" -c "$PROGRAM"; }; PS1="prompt> "; clear\n')
         terminal.wait(lambda lines: lines[0] == "prompt>")
         yield terminal
         process.kill()
