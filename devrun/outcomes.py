@@ -26,10 +26,15 @@ def outcome_in(answer: Mapping[str, Any]) -> Outcome:
         ) from None
 
 
+def is_broken(app: AppStatus) -> bool:
+    """Whether it is in trouble for good: somebody has to mend something."""
+    return app.trouble is not None or app.state in FAILED
+
+
 def check_well(answer: Mapping[str, Any], seconds: float) -> None:
     """Raise BrokenAppError or NotReadyError for what is not well; ``seconds``: how long that was waited for."""
     missing = [app for app in outcome_in(answer).apps if app.state not in WELL]
-    broken = [app for app in missing if app.trouble is not None or app.state in FAILED]
+    broken = list(filter(is_broken, missing))
     if broken:
         texts = filter(None, map(_traceback, broken))
         raise BrokenAppError(reasons(broken), "\n\n".join(texts))

@@ -10,7 +10,7 @@ from devrun.cli.asking import ask_stack
 from devrun.cli.completing import stack_names
 from devrun.cli.outcomes import tell
 from devrun.errors import NotReadyError
-from devrun.outcomes import failure_of, outcome_in, reasons
+from devrun.outcomes import failure_of, is_broken, outcome_in, reasons
 from devrun.outputs.status import WELL
 
 
@@ -34,7 +34,7 @@ def wait(names: tuple[str, ...], timeout: float | None, or_broken: bool, config:
     outcome = outcome_in(ask_stack(config, "wait", apps=names, seconds=timeout, or_broken=or_broken))
     tell(outcome)
     missing = [app for app in outcome.apps if app.state not in WELL]
-    broken = [app for app in missing if app.trouble is not None or app.state in ("broken", "failed", "paused")]
+    broken = [app for app in missing if is_broken(app) or app.state == "paused"]
     if or_broken and broken:
         raise failure_of(broken)
     if missing:
