@@ -10,15 +10,15 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from devrun.channel import Channel
 from devrun.engine import Engine, Groups, Job, Made, Process, Recipe, Surroundings
 from devrun.events import Event, Exited, Failure, Run, Spawned
-from devrun.identity import HEADER, Identity
+from devrun.identity import Identity
 from devrun.logs import LineReader, Logs
 from devrun.plan import AppPlan
 from devrun.spawning import kill_group
@@ -255,7 +255,6 @@ class Workers:
 
     def _order(self, run: Run, recipe: Recipe, failure: Failure | None) -> dict[str, object]:
         plan = recipe.plan
-        identity = self._identity(plan)
         return {
             "v": PROTOCOL,
             "name": plan.name,
@@ -265,8 +264,8 @@ class Workers:
             "host": recipe.endpoint.host,
             "port": recipe.endpoint.port,
             "grace": plan.grace,
-            "uvicorn": with_header(plan.uvicorn, identity),
-            "identity": identity,
+            "uvicorn": dict(plan.uvicorn),
+            "identity": self._identity(plan),
             "fds": [sock.fileno() for sock in recipe.sockets],
             "nofile": list(self._surroundings.nofile),
             "page": None if failure is None else asdict(failure),
@@ -277,11 +276,3 @@ class Workers:
         if not plan.identify:
             return None
         return str(Identity(self._surroundings.stack, plan.name, branch_or_folder(self._surroundings.folder)))
-
-
-def with_header(settings: Mapping[str, object], identity: str | None) -> dict[str, object]:
-    """Return uvicorn's settings with the header that names the app; one of that name that the user has set wins."""
-    headers = cast("Sequence[Sequence[str]]", settings.get("headers", ()))
-    if identity is None or any(name.lower() == HEADER for name, _ in headers):
-        return dict(settings)
-    return {**settings, "headers": [*headers, (HEADER, identity)]}

@@ -14,7 +14,8 @@ from typing import Any
 import uvicorn
 from uvicorn.importer import ImportFromStringError, import_from_string
 
-from .eventstreams import EventStreams
+from . import eventstreams
+from .identifying import identify
 
 LIFESPAN_SHARE = 0.2
 """Seconds of ``grace`` that requests leave to the lifespan shutdown (at most half of it)."""
@@ -35,11 +36,14 @@ class SetupProblem(Exception):
 class Config(uvicorn.Config):
     """uvicorn's configuration, with a word for an object that is no ASGI application."""
 
+    identity: str | None = None
+
     def load(self) -> None:
         check_application(self.app, self.factory, self.interface)
         super().load()
-        self.streams = EventStreams(self.loaded_app)
-        self.loaded_app = self.streams
+        eventstreams.watch()
+        if self.identity is not None:
+            identify(self, self.identity)
         self.lifespan_class = recording(self.lifespan_class)
 
 
@@ -196,7 +200,7 @@ class Server(uvicorn.Server):
         state = self.server_state
         told: set[Any] = set()
         self._tell_connections(told, patient=True)
-        await self.config.streams.end()  # type: ignore[attr-defined]
+        await eventstreams.end(list(state.tasks))
         # uvicorn tells nobody when the sets become empty
         turns = 0
         while (state.connections or state.tasks) and not self.force_exit and self._loop.time() < deadline:
@@ -261,6 +265,7 @@ def run(order: dict[str, Any], links: Links, sockets: list[socket.socket], ahead
             workers=1,
             **order["uvicorn"],
         )
+        config.identity = order["identity"]
     except BaseException as exc:
         return SetupProblem(f"uvicorn refuses its settings: {type(exc).__name__}: {exc}")
     server = Server(config, links, order["grace"])

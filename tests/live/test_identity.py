@@ -60,6 +60,13 @@ def test_every_response_says_who_answers(project: ProjectBuilder, up: StackStart
     assert identity(stack) == Identity(found.stack, "api", "other")
 
 
+def test_a_header_that_the_user_has_set_stays(project: ProjectBuilder, up: StackStarter) -> None:
+    settings = 'uvicorn = { headers = [["X-Devrun", "mine"]] }\n'
+    stack = up(project({**GOOD, "devrun.toml": TOML + settings}))
+    stack.wait_ready()
+    assert stack.get("api").headers.get_list("x-devrun") == ["mine"]
+
+
 def test_it_can_be_turned_off(project: ProjectBuilder, up: StackStarter) -> None:
     toml = TOML + "[apps.web]\napp = 'main:app'\nidentify = true\n[defaults]\nidentify = false\n"
     stack = up(project({**GOOD, "devrun.toml": toml}))

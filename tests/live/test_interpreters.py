@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -210,6 +210,8 @@ class Clients:
         self._thread.start()
         assert self._first.wait(10), self.stream_end
         with websockets.sync.client.connect(self._url.replace("http", "ws") + "/ws", proxy=None) as socket:
+            assert socket.response is not None
+            assert says_who(socket.response.headers.raw_items())
             socket.send("hello")
             assert socket.recv(timeout=10) == "echo hello"
             yield
@@ -229,6 +231,11 @@ class Clients:
             self.stream_end = repr(error)
 
 
+def says_who(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether one header says that the app ``api`` answers."""
+    return ["/api@" in value for name, value in headers if name.lower() == "x-devrun"] == [True]
+
+
 @pytest.mark.parametrize("pairing", OLD + NEW, ids=ids(OLD + NEW))
 def test_an_app_lives_in_it(pairing: Pairing, environments: Path, project: ProjectBuilder, up: StackStarter) -> None:
     """Serves with the settings that it was given, reloads past open streams, and ends in time."""
@@ -242,6 +249,7 @@ def test_an_app_lives_in_it(pairing: Pairing, environments: Path, project: Proje
     assert seen["python"].startswith(pairing.python + ".")
     assert seen["root_path"] == "/base"
     assert answer.headers["x-team"] == "shop"
+    assert says_who(answer.headers.multi_items())
     assert "server" not in answer.headers
     assert set(pairing.uses) <= set(seen["modules"])
 

@@ -131,6 +131,30 @@ def test_an_event_stream_ends_cleanly_and_at_once(project: ProjectBuilder, up: S
     assert not any("Traceback" in line for line in stack.lines)
 
 
+def test_a_client_that_does_not_read_holds_no_lifespan(project: ProjectBuilder, up: StackStarter) -> None:
+    """Its stream can be given no last word: what the app has to put away is put away all the same."""
+    source = f"""
+{RESPOND}
+async def shutdown():
+    print("put away", flush=True)
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send, shutdown=shutdown)
+    await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}})
+    print("flooding", flush=True)
+    while True:
+        await send({{"type": "http.response.body", "body": b"data: tick\\n\\n" * 1000, "more_body": True}})
+"""
+    stack = up(project({"devrun.toml": TOML, "main.py": source}))
+    stack.wait_ready()
+    port = int(stack.url("api").rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        stack.wait_line("flooding")
+        assert stack.stop() == 0
+    assert "[api] put away" in stack.lines
+
+
 def test_a_request_in_flight_is_finished(project: ProjectBuilder, up: StackStarter) -> None:
     folder = project({"devrun.toml": TOML + "grace = 30\n", "main.py": SOURCE})
     stack = up(folder)

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devrun.identity import Identity, read
-from devrun.spawn import with_header
 from devrun.worktree import branch_or_folder as where
 
 TEXTS = st.text(st.characters(exclude_categories=()), min_size=1).filter(lambda text: "\0" not in text)
@@ -39,15 +38,6 @@ def test_a_file_name_that_is_not_utf8() -> None:
 @pytest.mark.parametrize("value", ["", "shop", "shop/api", "shop@main", "a/b/c@main", "shop 1/api@main", "shop/api@ä"])
 def test_what_somebody_else_has_made(value: str) -> None:
     assert read(value) is None
-
-
-def test_the_users_headers_stay() -> None:
-    settings = {"log_level": "info", "headers": (("x-one", "1"),)}
-    assert with_header(settings, "me") == {"log_level": "info", "headers": [("x-one", "1"), ("x-devrun", "me")]}
-    assert with_header(settings, None) == settings
-    mine = {"headers": (("X-Devrun", "mine"),)}
-    assert with_header(mine, "me") == mine
-    assert with_header({}, "me") == {"headers": [("x-devrun", "me")]}
 
 
 def git(folder: Path, *arguments: str) -> None:
