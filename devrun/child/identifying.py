@@ -6,8 +6,7 @@ import copy
 import sys
 from typing import Any
 
-from .request import IDENTITY
-
+IDENTITY = "x-devrun"
 HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
 
 

@@ -13,7 +13,8 @@ from string import Template
 from types import MappingProxyType
 from typing import Any
 
-from .request import HEADER, IDENTITY, Request, cors, may_see_details, negotiate
+from .identifying import IDENTITY
+from .request import HEADER, Request, cors, may_see_details, negotiate
 
 Source = tuple[tuple[int, str], ...]
 

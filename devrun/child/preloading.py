@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any, Callable
 
+from .immortal import immortalize
 from .system import open_descriptors, outlasts_fork
 
 Wanted = Sequence[Sequence[str]]
@@ -93,6 +94,8 @@ def preload(wanted: Wanted, own: Callable[[str], bool]) -> dict[str, str]:
                 break  # nothing that comes now could be told from what has come
     finally:
         sys.meta_path.remove(inspector)
+    if not left_out:
+        immortalize()
     gc.freeze()
     return left_out
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 HEADER = "x-devrun-broken"
-IDENTITY = "x-devrun"
 OFFERS = ("text/plain", "text/html", "application/json", "application/problem+json")
 
 HEAD_BYTES = 64 * 1024
