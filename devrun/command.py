@@ -6,7 +6,7 @@ for both would want the same port. Imports no asyncio, clock, logging or disk.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from devrun.events import (
     Alarm,

@@ -6,8 +6,9 @@ Data only (notices are in ``devrun.notices``). Time is in seconds of a monotonic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from devrun.notices import AppBroken as AppBroken
 from devrun.notices import AppExited as AppExited
@@ -27,16 +28,14 @@ from devrun.notices import Wrote as Wrote
 from devrun.plan import AppRules, CommandRules, Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One incarnation of an app or a command, named ``app``. Late word of an older run is dropped."""
 
     app: str
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedFile:
+class LoadedFile(Struct, frozen=True):
     """A file as a worker saw it just before reading it. ``stamp`` is (mtime_ns, size, inode), None: it was absent."""
 
     path: str
@@ -46,22 +45,19 @@ class LoadedFile:
 # --- events -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class UpAsked:
+class UpAsked(Struct, frozen=True):
     """Sockets listen and the env files are written: start the apps."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(Struct, frozen=True):
     run: Run
     pid: int
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """The worker is about to read these files."""
 
     run: Run
@@ -69,32 +65,28 @@ class Loaded:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """The worker has imported the app and waits for leave to begin its lifespan."""
 
     run: Run
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """Lifespan startup is complete and the worker accepts connections."""
 
     run: Run
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Healthy:
+class Healthy(Struct, frozen=True):
     """The health path answered 2xx."""
 
     run: Run
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
+class Listening(Struct, frozen=True):
     """The processes of a command listen here, and did not before."""
 
     run: Run
@@ -102,8 +94,7 @@ class Listening:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The worker lives, cannot serve the app, and answers 503."""
 
     run: Run
@@ -111,8 +102,7 @@ class Failed:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(Struct, frozen=True):
     """The process is gone, and its group with it. ``code`` is negative for a signal; ``tail``: its last lines."""
 
     run: Run
@@ -121,8 +111,7 @@ class Exited:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Paused:
+class Paused(Struct, frozen=True):
     """The worker has stopped in a debugger. ``place``: file and line."""
 
     run: Run
@@ -131,16 +120,14 @@ class Paused:
     by: Debugger = "pdb"
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(Struct, frozen=True):
     """The worker that had stopped runs on."""
 
     run: Run
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class FilesChanged:
+class FilesChanged(Struct, frozen=True):
     """Files of one app changed after they were loaded; ``paths`` relative to the project where they lie in it."""
 
     app: str
@@ -148,32 +135,28 @@ class FilesChanged:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class RestartAsked:
+class RestartAsked(Struct, frozen=True):
     """Somebody asked for new workers; an empty tuple means all apps."""
 
     apps: tuple[str, ...]
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class StopPartsAsked:
+class StopPartsAsked(Struct, frozen=True):
     """These apps are to end and stay down, while the stack stays up."""
 
     apps: tuple[str, ...]
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class StartPartsAsked:
+class StartPartsAsked(Struct, frozen=True):
     """Those of these apps that were stopped are to start again."""
 
     apps: tuple[str, ...]
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopAsked(Struct, frozen=True):
     """The stack is to go down. Asked twice: at once."""
 
     at: float
@@ -188,8 +171,7 @@ class Alarm(Enum):
     """A command that does not listen has run for long enough to count as ready."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(Struct, frozen=True):
     run: Run
     alarm: Alarm
     at: float
@@ -198,8 +180,7 @@ class Expired:
 RunEvent = Spawned | Loaded | Imported | Started | Healthy | Listening | Failed | Exited | Paused | Resumed | Expired
 
 
-@dataclass(frozen=True, slots=True)
-class Reconfigured:
+class Reconfigured(Struct, frozen=True):
     """What the stack is made of is another from now on: parts that are not named here end, new ones start.
 
     ``changed`` are those that must start anew. ``endpoints``: of apps and externals, and of commands whose port is
@@ -221,8 +202,7 @@ Event = Reconfigured | UpAsked | StopAsked | RestartAsked | StopPartsAsked | Sta
 # --- effects ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """Start a worker that imports the app and then waits for ``Begin``.
 
     ``paths``: the files whose change caused it; without any, nothing that was imported before may be used again.
@@ -232,80 +212,69 @@ class Start:
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StartPage:
+class StartPage(Struct, frozen=True):
     """Start a process that runs no user code and answers 503 with this failure."""
 
     run: Run
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """Start the process of a command."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(Struct, frozen=True):
     """Let the worker begin its lifespan: no older worker of the app is left."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """Ask the health path until it answers 2xx."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class Terminate:
+class Terminate(Struct, frozen=True):
     """Ask the run to end: SIGTERM to the worker, or to the whole group of a command."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(Struct, frozen=True):
     """End the run at once: SIGKILL to all of it."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
+class Arm(Struct, frozen=True):
     run: Run
     alarm: Alarm
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """From now on these files belong to the run's app."""
 
     run: Run
     files: tuple[LoadedFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Struct, frozen=True):
     """The run has loaded what it needs: files that only older runs loaded no longer count."""
 
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Struct, frozen=True):
     """Something that every view must hear of, in order."""
 
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True)
-class Quit:
+class Quit(Struct, frozen=True):
     """Everything has ended; the launcher exits with this code."""
 
     code: int

@@ -5,8 +5,9 @@ Imports no asyncio, clock, logging or disk.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from devrun.events import (
     Alarm,

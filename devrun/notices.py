@@ -5,15 +5,15 @@ Data only. Times are in seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Debugger = Literal["pdb", "editor"]
 """Who has stopped an app: the debugger that ``devrun attach`` opens, or an editor that is attached to a debug port."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why an app cannot be served.
 
     ``kind``: ``import`` (the module or its attribute), ``startup`` (lifespan), ``setup`` (interpreter, uvicorn or its
@@ -29,22 +29,19 @@ class Failure:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StackStarting:
+class StackStarting(Struct, frozen=True):
     stack: str
     apps: tuple[str, ...]
     commands: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Wrote:
+class Wrote(Struct, frozen=True):
     """An env file was written; ``path`` relative to the project."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class AppReady:
+class AppReady(Struct, frozen=True):
     """``url`` is None for a command that does not listen. One that listens late, or elsewhere, is told again."""
 
     app: str
@@ -54,27 +51,23 @@ class AppReady:
     """Ready for the first time since the stack came up."""
 
 
-@dataclass(frozen=True, slots=True)
-class StackReady:
+class StackReady(Struct, frozen=True):
     ports: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AppReloading:
+class AppReloading(Struct, frozen=True):
     """``paths`` is empty when somebody asked for the restart."""
 
     app: str
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AppBroken:
+class AppBroken(Struct, frozen=True):
     app: str
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class AppExited:
+class AppExited(Struct, frozen=True):
     """A worker died unasked, or a command ended. ``code`` is negative for a signal.
 
     ``retry`` is the delay in seconds before the next; None: there will be none.
@@ -86,15 +79,13 @@ class AppExited:
     retry: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class AppStopped:
+class AppStopped(Struct, frozen=True):
     """Nothing of the app runs any more, as somebody asked."""
 
     app: str
 
 
-@dataclass(frozen=True, slots=True)
-class AppPaused:
+class AppPaused(Struct, frozen=True):
     """The app has stopped in a debugger. ``place``: file and line, relative to the project where it lies in it."""
 
     app: str
@@ -102,21 +93,18 @@ class AppPaused:
     by: Debugger = "pdb"
 
 
-@dataclass(frozen=True, slots=True)
-class AppResumed:
+class AppResumed(Struct, frozen=True):
     app: str
 
 
-@dataclass(frozen=True, slots=True)
-class Warned:
+class Warned(Struct, frozen=True):
     """Something a person should know; nothing stops. ``app`` is None when it concerns the whole stack."""
 
     message: str
     app: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StackDown:
+class StackDown(Struct, frozen=True):
     pass
 
 

@@ -6,7 +6,8 @@ Decides nothing about what is done; imports no asyncio, clock, logging or disk.
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from devrun.events import Run
 from devrun.state import Phase, Stopped, Waiting

@@ -6,7 +6,8 @@ A part of the pure core; ``devrun.step`` is its door. Imports no asyncio, clock,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from devrun import command, life
 from devrun.events import AppStopped, Effect, Reconfigured, Tell

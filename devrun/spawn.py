@@ -11,9 +11,11 @@ import json
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+
+from msgspec.structs import asdict
 
 from devrun.channel import Channel
 from devrun.engine import Engine, Groups, Job, Made, Process, Recipe, Surroundings

@@ -6,16 +6,17 @@ Frozen data; imports no asyncio, clock, logging or disk. State is a union of cas
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from devrun.events import Debugger, Failure, Run
 from devrun.plan import AppRules as AppRules
 from devrun.plan import CommandRules, Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Cycle:
+class Cycle(Struct, frozen=True):
     """What a start belongs to: the first start, a reload, or a restart after a death. ``since``: when it was asked."""
 
     cause: Literal["start", "reload", "death"]
@@ -23,15 +24,13 @@ class Cycle:
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """Not started yet: ``on`` are the apps it waits for."""
 
     on: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(Struct, frozen=True):
     """Not started yet, and what it waits for is broken: a page process (``run``) answers 503 meanwhile."""
 
     run: Run
@@ -39,8 +38,7 @@ class Blocked:
     on: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Importing:
+class Importing(Struct, frozen=True):
     """The worker imports the app."""
 
     run: Run
@@ -48,8 +46,7 @@ class Importing:
     cycle: Cycle
 
 
-@dataclass(frozen=True, slots=True)
-class Doubtful:
+class Doubtful(Struct, frozen=True):
     """The import failed while an older worker was there, which may have held what only one process can have.
 
     It is tried once more when that worker is gone. A lock, a database file, a port of the app's own.
@@ -60,8 +57,7 @@ class Doubtful:
     cycle: Cycle
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """The worker has imported the app and waits until the old worker is gone."""
 
     run: Run
@@ -69,8 +65,7 @@ class Holding:
     cycle: Cycle
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(Struct, frozen=True):
     """The worker runs its lifespan startup."""
 
     run: Run
@@ -78,8 +73,7 @@ class Beginning:
     cycle: Cycle
 
 
-@dataclass(frozen=True, slots=True)
-class Probing:
+class Probing(Struct, frozen=True):
     """The worker serves; its health path has not answered 2xx yet."""
 
     run: Run
@@ -87,8 +81,7 @@ class Probing:
     cycle: Cycle
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(Struct, frozen=True):
     """Ready."""
 
     run: Run
@@ -96,8 +89,7 @@ class Serving:
     since: float
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """The worker cannot serve the app and answers 503 with the failure."""
 
     run: Run
@@ -106,8 +98,7 @@ class Broken:
     since: float
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """The worker keeps dying. A page process (``run``) answers 503 until the next try at ``retry_at``."""
 
     run: Run
@@ -117,16 +108,14 @@ class Backoff:
     retry_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Halted:
+class Halted(Struct, frozen=True):
     """Stopped while the stack is up, until somebody starts it. A page process (``run``) answers 503 meanwhile."""
 
     run: Run
     pid: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Struct, frozen=True):
     """Nothing of this app will start again."""
 
 
@@ -146,8 +135,7 @@ Phase = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """The newest run has stopped in the debugger. ``held``: the reload that waits until it runs on."""
 
     place: str
@@ -155,8 +143,7 @@ class Pause:
     by: Debugger = "pdb"
 
 
-@dataclass(frozen=True, slots=True)
-class AppState:
+class AppState(Struct, frozen=True):
     """One app. ``leaving`` are older runs that are not gone yet."""
 
     name: str
@@ -174,8 +161,7 @@ class AppState:
     pause: Pause | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Launching:
+class Launching(Struct, frozen=True):
     """The command's process is starting, or runs and does not listen yet."""
 
     run: Run
@@ -183,8 +169,7 @@ class Launching:
     cycle: Cycle
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """The command is ready: it listens, or has run for a while without."""
 
     run: Run
@@ -193,8 +178,7 @@ class Running:
     since: float
 
 
-@dataclass(frozen=True, slots=True)
-class Resting:
+class Resting(Struct, frozen=True):
     """The command (its last ``run``) has ended and is to be started again at ``retry_at``."""
 
     run: Run
@@ -203,24 +187,21 @@ class Resting:
     retry_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """The command has ended by itself and is not started again. ``code`` is 0 when it has done its work."""
 
     code: int
     since: float
 
 
-@dataclass(frozen=True, slots=True)
-class Off:
+class Off(Struct, frozen=True):
     """The command was stopped while the stack is up, until somebody starts it."""
 
 
 CommandPhase = Waiting | Launching | Running | Resting | Ended | Off | Stopped
 
 
-@dataclass(frozen=True, slots=True)
-class CommandState:
+class CommandState(Struct, frozen=True):
     """One command. ``leaving`` are older runs that are not gone yet; the next one starts when they are."""
 
     name: str
@@ -234,8 +215,7 @@ class CommandState:
     was_ready: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The whole stack at one moment. A part without rules was removed: it is only waited for."""
 
     seq: int

@@ -7,9 +7,10 @@ comes inside the events, and what is to be done leaves as effects.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from devrun import command
 from devrun.events import (

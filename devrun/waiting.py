@@ -6,7 +6,8 @@ Imports no asyncio, clock, logging or disk.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from devrun import command
 from devrun.events import Effect

@@ -6,9 +6,10 @@ Must not act on any of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from devrun.events import Event, Failed, Failure, Imported, Loaded, LoadedFile, Paused, Resumed, Run, Started
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from devrun.errors import FileError
 from devrun.events import Notice, Warned, Wrote

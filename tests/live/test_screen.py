@@ -8,9 +8,9 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from devrun.cli.look import Look
 from devrun.cli.painter import SHOW_CURSOR

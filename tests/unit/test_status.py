@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec.structs
 import pytest
 
 from devrun.events import Failure, Run
@@ -102,7 +103,7 @@ def printed(status: StackStatus) -> Any:
 
 
 def state_of(phase: Phase, **fields: object) -> AppStatus:
-    state = replace(AppState("api", phase), **fields)  # type: ignore[arg-type]
+    state = msgspec.structs.replace(AppState("api", phase), **fields)
     return app_status(Snapshot(0, "shop", {"api": Endpoint("api", "::1", 8000)}, {"api": state}, {}), "api", NOW)
 
 
