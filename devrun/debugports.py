@@ -9,10 +9,12 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from devrun.debugport import DebugPort
 from devrun.events import Event, Run
+
+if TYPE_CHECKING:
+    from devrun.debugport import DebugPort
 
 Tell = Callable[[str, Mapping[str, object]], bool]
 
@@ -33,8 +35,13 @@ class DebugPorts:
         self.post = post
         self.warn = warn
         self._sockets = sockets
-        self._ports = {app: DebugPort(app, self) for app in sockets}
+        self._ports = self._made() if sockets else {}
         self._servers: list[asyncio.Server] = []
+
+    def _made(self) -> dict[str, DebugPort]:
+        from devrun.debugport import DebugPort  # with what it knows of editors: few stacks need it
+
+        return {app: DebugPort(app, self) for app in self._sockets}
 
     async def open(self) -> None:
         for app, group in self._sockets.items():

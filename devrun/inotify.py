@@ -12,8 +12,7 @@ import os
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-from watchfiles import Change
+from enum import IntEnum
 
 # From <sys/inotify.h>.
 MODIFY, ATTRIB, CLOSE_WRITE = 0x2, 0x4, 0x8
@@ -43,6 +42,14 @@ EAGER_READS = 8
 READ_PAUSE = 0.015
 
 
+class Change(IntEnum):
+    """What was done to a path; in the numbers of watchfiles."""
+
+    ADDED = 1
+    MODIFIED = 2
+    DELETED = 3
+
+
 @dataclass(slots=True)
 class _Heard:
     """What was done to one path; ``begun``: when first, ``last``: when last; ``open``: more is to be expected."""
@@ -61,7 +68,7 @@ class Gathering:
 
     def add(self, mask: int, path: str, now: float) -> None:
         """Take one event. What says nothing about the content of a file that is being written leaves it open."""
-        change = Change.deleted if mask & GONE else Change.added if mask & CAME else Change.modified
+        change = Change.DELETED if mask & GONE else Change.ADDED if mask & CAME else Change.MODIFIED
         begins = bool(mask & (MODIFY | CREATE)) and not mask & ISDIR
         before = self._heard.get(path)
         if before is None:
@@ -69,7 +76,7 @@ class Gathering:
             return
         before.last = now
         before.open = begins or (before.open and bool(mask & ATTRIB))
-        if change is not Change.modified:
+        if change is not Change.MODIFIED:
             before.change = change
 
     def due(self, *, deaf: bool = False) -> float | None:

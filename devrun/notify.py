@@ -12,12 +12,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from watchfiles import (
-    Change,
-    awatch,  # pyright: ignore[reportUnknownVariableType] - it also takes trio's events
-)
-
-from devrun.inotify import file_system, open_inotify
+from devrun.inotify import Change, file_system, open_inotify
 
 # watchfiles wakes up every step and reports when one step brought nothing new: a save is reported after one to two
 # steps. Measured idle cost of step 5/10/20/50 ms: 1.1/0.7/0.4/0.15 % of a core.
@@ -57,11 +52,14 @@ def _must_poll(folders: Sequence[str]) -> bool:
     return in_wsl and any(file_system(folder) not in HEARD_IN_WSL for folder in folders)
 
 
-def open_watchfiles(
+async def open_watchfiles(
     folders: Sequence[str], stop: asyncio.Event, polling: bool
 ) -> AsyncIterator[set[tuple[Change, str]]]:
     """Watch these folders, not those below them. Raises OSError and RuntimeError, at once or while it runs."""
-    return awatch(
+    # Not on top: with what it imports itself it takes time, and memory for as long as the stack is up.
+    from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType] - it also takes trio's events
+
+    async for changes in awatch(
         *folders,
         watch_filter=None,
         debounce=DEBOUNCE_MS,
@@ -71,7 +69,8 @@ def open_watchfiles(
         force_polling=polling or None,  # None: watchfiles looks at WATCHFILES_FORCE_POLLING itself
         recursive=False,
         ignore_permission_denied=False,  # True would also swallow that there are no watches left
-    )
+    ):
+        yield {(Change(change), path) for change, path in changes}
 
 
 def first_cause(error: Exception) -> Exception:

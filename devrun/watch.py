@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from watchfiles import Change
-
 from devrun.changes import Changes
 from devrun.events import Event, FilesChanged, LoadedFile, Run
 from devrun.folders import MOST_FOLDERS, Identity, walk
+from devrun.inotify import Change
 from devrun.loaded import Stamp
 from devrun.matching import CONFIG, Root, interest, interest_in, is_pruned
 from devrun.notify import Opener, first_cause, is_exhausted, open_best
@@ -195,7 +194,7 @@ class Watcher:
                 self._walk_due = True
             for change, path in changes:
                 self._events.add(path)
-                if change is not Change.modified:
+                if change is not Change.MODIFIED:
                     self._hear_of_folder(path)
             self._wake.set()
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from watchfiles import Change
 
 import devrun.inotify
 from devrun.inotify import (
@@ -30,6 +29,7 @@ from devrun.inotify import (
     MOVED_FROM,
     MOVED_TO,
     OPEN_GAP,
+    Change,
     Gathering,
     file_system,
     open_inotify,
@@ -99,15 +99,15 @@ def gathered(*events: tuple[int, float]) -> Gathering:
 @pytest.mark.parametrize(
     ("masks", "change"),
     [
-        ([MODIFY, MODIFY, CLOSE_WRITE], Change.modified),
-        ([ATTRIB], Change.modified),
-        ([CLOSE_WRITE], Change.modified),
-        ([CREATE, MODIFY, CLOSE_WRITE], Change.added),
-        ([CREATE | ISDIR], Change.added),
-        ([MOVED_TO], Change.added),
-        ([MOVED_FROM, CREATE, MODIFY, CLOSE_WRITE], Change.added),
-        ([CREATE, MODIFY, DELETE], Change.deleted),
-        ([MODIFY, MOVED_FROM], Change.deleted),
+        ([MODIFY, MODIFY, CLOSE_WRITE], Change.MODIFIED),
+        ([ATTRIB], Change.MODIFIED),
+        ([CLOSE_WRITE], Change.MODIFIED),
+        ([CREATE, MODIFY, CLOSE_WRITE], Change.ADDED),
+        ([CREATE | ISDIR], Change.ADDED),
+        ([MOVED_TO], Change.ADDED),
+        ([MOVED_FROM, CREATE, MODIFY, CLOSE_WRITE], Change.ADDED),
+        ([CREATE, MODIFY, DELETE], Change.DELETED),
+        ([MODIFY, MOVED_FROM], Change.DELETED),
     ],
 )
 def test_what_is_done_is_told_at_once(masks: list[int], change: Change) -> None:
@@ -148,7 +148,7 @@ def test_a_file_that_is_being_written_does_not_hold_up_another() -> None:
     gathering = gathered((MODIFY, 5.0))
     gathering.add(CLOSE_WRITE, "g", 5.001)
     assert gathering.due() == 5.001 + GAP
-    assert gathering.take(5.001 + GAP) == {(Change.modified, "g")}
+    assert gathering.take(5.001 + GAP) == {(Change.MODIFIED, "g")}
     assert gathering.due() == 5.0 + OPEN_GAP
 
 
@@ -157,21 +157,21 @@ async def test_each_way_to_change_a_folder(tmp_path: Path) -> None:
     a, b = write(tmp_path / "a.py"), tmp_path / "b.py"
     async with hearing(tmp_path) as heard:
         a.write_text("new")
-        await heard.hears(Change.modified, a)
+        await heard.hears(Change.MODIFIED, a)
         a.rename(b)
-        await heard.hears(Change.deleted, a)
-        await heard.hears(Change.added, b)
+        await heard.hears(Change.DELETED, a)
+        await heard.hears(Change.ADDED, b)
         b.chmod(0o600)
-        await heard.hears(Change.modified, b)
+        await heard.hears(Change.MODIFIED, b)
         b.unlink()
-        await heard.hears(Change.deleted, b)
+        await heard.hears(Change.DELETED, b)
         (tmp_path / "folder").mkdir()
-        await heard.hears(Change.added, tmp_path / "folder")
+        await heard.hears(Change.ADDED, tmp_path / "folder")
         os.symlink("folder", tmp_path / "link")
-        await heard.hears(Change.added, tmp_path / "link")
+        await heard.hears(Change.ADDED, tmp_path / "link")
         write(tmp_path / "folder/unheard")
         a.write_bytes(b"")
-        await heard.hears(Change.added, a)
+        await heard.hears(Change.ADDED, a)
         assert not heard.changes(tmp_path / "folder/unheard")
 
 
@@ -194,10 +194,10 @@ async def test_a_file_that_stays_open_is_told_when_it_pauses(tmp_path: Path) -> 
         with path.open("w") as file:
             file.write("x")
             file.flush()
-            await heard.hears(Change.added, path)
+            await heard.hears(Change.ADDED, path)
             file.write("y")
             file.flush()
-            await heard.hears(Change.modified, path)
+            await heard.hears(Change.MODIFIED, path)
             count = len(heard.told)
         await until(lambda: len(heard.told) > count)
 
@@ -233,7 +233,7 @@ def test_a_stream_of_writes_is_no_stream_of_work(tmp_path: Path, lines: str) -> 
                 assert 5 <= len(heard.told) - told <= 80 * passed
                 assert wakes() - woken <= 300 * passed  # 1500 writes
                 save = write(tmp_path / "a.py")
-                await heard.hears(Change.added, save)
+                await heard.hears(Change.ADDED, save)
             finally:
                 child.kill()
                 child.wait()
@@ -248,7 +248,7 @@ async def test_names_that_are_no_text(tmp_path: Path) -> None:
     async with hearing(os.fsdecode(folder)) as heard:
         with open(folder + b"/\xfe \n", "wb"):
             pass
-        await heard.hears(Change.added, os.fsdecode(folder + b"/\xfe \n"))
+        await heard.hears(Change.ADDED, os.fsdecode(folder + b"/\xfe \n"))
 
 
 @scenario
@@ -258,8 +258,8 @@ async def test_a_folder_with_two_names_is_told_by_both(tmp_path: Path) -> None:
     async with hearing(tmp_path / "real", tmp_path / "link") as heard:
         assert kernel_watches() == 1
         write(tmp_path / "real/a.py")
-        await heard.hears(Change.added, tmp_path / "real/a.py")
-        await heard.hears(Change.added, tmp_path / "link/a.py")
+        await heard.hears(Change.ADDED, tmp_path / "real/a.py")
+        await heard.hears(Change.ADDED, tmp_path / "link/a.py")
 
 
 @scenario
@@ -268,9 +268,9 @@ async def test_a_watched_folder_that_goes(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     async with hearing(tmp_path / "deleted", tmp_path / "moved") as heard:
         (tmp_path / "deleted").rmdir()
-        await heard.hears(Change.deleted, tmp_path / "deleted")
+        await heard.hears(Change.DELETED, tmp_path / "deleted")
         (tmp_path / "moved").rename(tmp_path / "away")
-        await heard.hears(Change.deleted, tmp_path / "moved")
+        await heard.hears(Change.DELETED, tmp_path / "moved")
         (tmp_path / "deleted").mkdir()
         count = len(heard.told)
         write(tmp_path / "away/a.py")
@@ -296,7 +296,7 @@ async def test_a_disk_that_is_taken_away(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk"):
         async with hearing(tmp_path / "disk") as heard:
             subprocess.run(["umount", str(tmp_path / "disk")], check=True)
-            await heard.hears(Change.deleted, tmp_path / "disk")
+            await heard.hears(Change.DELETED, tmp_path / "disk")
 
 
 @scenario
@@ -335,7 +335,7 @@ async def test_lost_events_are_owned_up_to(tmp_path: Path) -> None:
         overflow(tmp_path)
         await until(lambda: set() in heard.told)
         write(tmp_path / "a.py")
-        await heard.hears(Change.added, tmp_path / "a.py")
+        await heard.hears(Change.ADDED, tmp_path / "a.py")
 
 
 @scenario
@@ -387,7 +387,7 @@ def test_five_thousand_folders_are_watched_in_a_moment(tmp_path: Path) -> None:
             assert kernel_watches() == 5_000
             assert time.thread_time() - began < 0.5
             write(folders[-1] / "a.py")
-            await heard.hears(Change.added, folders[-1] / "a.py")
+            await heard.hears(Change.ADDED, folders[-1] / "a.py")
 
     asyncio.run(main())
 
@@ -402,7 +402,7 @@ def test_without_inotify_watchfiles_serves(tmp_path: Path, monkeypatch: pytest.M
             assert heard.failure.errno == errno.ENOSYS
         async with hearing(tmp_path, opener=open_best) as heard:
             write(tmp_path / "a.py")
-            await heard.hears(Change.added, tmp_path / "a.py")
+            await heard.hears(Change.ADDED, tmp_path / "a.py")
 
     asyncio.run(main())
 

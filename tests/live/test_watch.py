@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from watchfiles import Change
 
 import devrun.folders
 from devrun.events import Event, FilesChanged, LoadedFile, Run
 from devrun.folders import stamp
+from devrun.inotify import Change
 from devrun.notify import Opener, open_best, open_watchfiles
 from devrun.pace import SOME_QUIET
 from devrun.plan import AppPlan
