@@ -6,7 +6,9 @@ Says which parts come, go, start anew or need other sockets; does nothing itself
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from devrun.plan import AppPlan, CommandPlan, Part, Plan
 from devrun.variables import names

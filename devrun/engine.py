@@ -8,9 +8,10 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from devrun.events import Run
 from devrun.plan import AppPlan, Endpoint
@@ -19,8 +20,7 @@ from devrun.reports import EngineReport
 WORKER = Path(__file__).parent / "child" / "worker.py"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """Everything that the workers of one app need."""
 
     plan: AppPlan
@@ -29,8 +29,7 @@ class Recipe:
     environ: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What all workers have in common."""
 
     folder: Path
@@ -62,8 +61,7 @@ class Process(Protocol):
     async def wait(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A run that needs a process. ``wanted`` is asked again before it is made: a newer save may have come.
 
     ``debugged``: an editor is let in before it imports anything, so nothing may have been imported.
@@ -75,8 +73,7 @@ class Job:
     debugged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A process, our end of its channel, and the descriptor that its output is read from."""
 
     process: Process

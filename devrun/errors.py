@@ -95,7 +95,7 @@ class BrokenAppError(DevrunError):
 
 
 class NotReadyError(DevrunError):
-    """A stack was not ready in time."""
+    """A stack was not ready in time, or an app of it stands in a debugger."""
 
     exit_code = 5
 

@@ -10,7 +10,8 @@ import os
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from devrun.errors import AlreadyRunningError, FileError
 from devrun.lookup import try_lock

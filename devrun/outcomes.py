@@ -32,12 +32,17 @@ def is_broken(app: AppStatus) -> bool:
 
 
 def check_well(answer: Mapping[str, Any], seconds: float) -> None:
-    """Raise BrokenAppError or NotReadyError for what is not well; ``seconds``: how long that was waited for."""
+    """Raise BrokenAppError or NotReadyError for what is not well.
+
+    ``seconds``: how long that was waited for, unless something is broken or stands in a debugger.
+    """
     missing = [app for app in outcome_in(answer).apps if app.state not in WELL]
     broken = list(filter(is_broken, missing))
     if broken:
         texts = filter(None, map(_traceback, broken))
         raise BrokenAppError(reasons(broken), "\n\n".join(texts))
+    if paused := [app for app in missing if app.state == "paused"]:
+        raise NotReadyError(reasons(paused))
     if missing:
         raise NotReadyError(f"not ready within {seconds:g} s: {reasons(missing)}")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
 
 from devrun.consumers import EVERYBODY, Consumers
 
 
-@dataclass(frozen=True, slots=True)
-class AppPlan:
+class AppPlan(Struct, frozen=True):
     """One app of the plan. Paths are absolute; ``env`` still holds its ``${…}`` templates."""
 
     name: str
@@ -44,8 +44,7 @@ class AppPlan:
         return "https" if self.uvicorn.get("ssl_certfile") else "http"
 
 
-@dataclass(frozen=True, slots=True)
-class CommandPlan:
+class CommandPlan(Struct, frozen=True):
     """One command of the plan. Paths are absolute; ``run`` and ``env`` still hold their ``${…}`` templates."""
 
     name: str
@@ -65,8 +64,7 @@ class CommandPlan:
 Part = AppPlan | CommandPlan
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Where a part of the stack, or what it refers to, is reached.
 
     ``host`` is an address that a client can connect to, never a wildcard.
@@ -95,8 +93,7 @@ class Endpoint:
         return f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class AppRules:
+class AppRules(Struct, frozen=True):
     """What the core needs to know of an app's plan."""
 
     depends_on: tuple[str, ...]
@@ -104,8 +101,7 @@ class AppRules:
     grace: float
 
 
-@dataclass(frozen=True, slots=True)
-class CommandRules:
+class CommandRules(Struct, frozen=True):
     """What the core needs to know of a command's plan."""
 
     depends_on: tuple[str, ...]
@@ -115,8 +111,7 @@ class CommandRules:
     """Where it is to listen; None: where it will."""
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFilePlan:
+class EnvFilePlan(Struct, frozen=True):
     """One env file to write. ``path`` is absolute."""
 
     path: Path
@@ -128,8 +123,7 @@ class EnvFilePlan:
     """Who must read every value alike."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadPlan:
+class ReloadPlan(Struct, frozen=True):
     """How workers are started. ``checkpoints``: how many an app may have."""
 
     engine: Literal["fork", "spawn"] = "spawn"
@@ -137,8 +131,7 @@ class ReloadPlan:
     checkpoints: int = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Everything one ``devrun up`` runs."""
 
     name: str

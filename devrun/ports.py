@@ -10,7 +10,8 @@ import asyncio
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from devrun.outputs.text import log_text
 from devrun.plan import Endpoint

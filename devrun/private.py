@@ -10,8 +10,9 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from devrun.control.listening import forget
 from devrun.errors import FileError

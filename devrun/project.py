@@ -9,11 +9,12 @@ import errno
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
+from msgspec import Struct
+from msgspec.structs import replace
 
 from devrun.errors import ConfigError, FileError, Mistake, NoProjectError
 from devrun.lookup import CONFIG_NAME, LOCK_NAME, RUNS, STATE_DIR, STATE_NAME, nearest_config, private_name
@@ -23,8 +24,7 @@ from devrun.schema import schema_text
 _MINIMAL = 'write a devrun.toml in the project folder, for example:\n\n[apps.api]\napp = "main:app"'
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """``folder`` is absolute and free of links; ``config`` is a file in it.
 
     ``private``: the name of the state folder of a private stack; None: the project's own stack is meant.

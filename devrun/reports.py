@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class CheckpointReport:
+
+class CheckpointReport(Struct, frozen=True):
     """A process parked in front of ``file`` (as the app's interpreter named it), or after its ``line``."""
 
     file: str
@@ -16,8 +16,7 @@ class CheckpointReport:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AppReport:
+class AppReport(Struct, frozen=True):
     """How the workers of one app are made.
 
     ``reason``: why not as was asked; ``refused``: why there is no checkpoint.
@@ -29,8 +28,7 @@ class AppReport:
     checkpoints: tuple[CheckpointReport, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServerReport:
+class ServerReport(Struct, frozen=True):
     """One fork server. ``left_out`` tells for each module that is not preloaded why."""
 
     python: str
@@ -40,8 +38,7 @@ class ServerReport:
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
-class EngineReport:
+class EngineReport(Struct, frozen=True):
     """Everything that ``devrun status -v`` says about engines."""
 
     apps: Mapping[str, AppReport]

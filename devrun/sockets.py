@@ -12,9 +12,11 @@ import resource
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
+
+from msgspec.structs import replace
 
 from devrun.errors import BindError
 from devrun.listen import CAN_HOLD, V4, Address, CannotListen, NoSuchHost, addresses, hold, listen

@@ -33,7 +33,7 @@ Codes of errors: ``bad-request``, ``too-long``, ``unknown-version``, ``unknown-r
 app), ``not-paused``, ``taken`` (somebody is attached), ``busy``, ``going-down``, ``too-slow`` (a follower that reads
 too little), ``failed``.
 
-Pure. Keys that are not known are passed over, so that both sides may learn new ones. A new kind is a dataclass with its
+Pure. Keys that are not known are passed over, so that both sides may learn new ones. A new kind is a Struct with its
 ``kind`` and ``parse``, a name in ``KINDS``, an answer in ``desk``, a paragraph here and golden files.
 """
 
@@ -41,8 +41,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, cast
+
+from msgspec import Struct
 
 from devrun.control.fields import Fields, RefusedError, quoted
 
@@ -51,8 +52,7 @@ LONGEST_REQUEST = 65536
 """Bytes of a request, its newline included."""
 
 
-@dataclass(frozen=True, slots=True)
-class AskStatus:
+class AskStatus(Struct, frozen=True):
     kind: ClassVar[str] = "status"
     verbose: bool = False
 
@@ -61,8 +61,7 @@ class AskStatus:
         return cls(fields.flag("verbose"))
 
 
-@dataclass(frozen=True, slots=True)
-class AskRestart:
+class AskRestart(Struct, frozen=True):
     kind: ClassVar[str] = "restart"
     apps: tuple[str, ...] = ()
     seconds: float | None = None
@@ -72,8 +71,7 @@ class AskRestart:
         return cls(fields.names("apps") or (), fields.number("seconds"))
 
 
-@dataclass(frozen=True, slots=True)
-class AskStop:
+class AskStop(Struct, frozen=True):
     kind: ClassVar[str] = "stop"
     apps: tuple[str, ...]
 
@@ -82,8 +80,7 @@ class AskStop:
         return cls(_some(fields))
 
 
-@dataclass(frozen=True, slots=True)
-class AskStart:
+class AskStart(Struct, frozen=True):
     kind: ClassVar[str] = "start"
     apps: tuple[str, ...]
 
@@ -92,8 +89,7 @@ class AskStart:
         return cls(_some(fields))
 
 
-@dataclass(frozen=True, slots=True)
-class AskDown:
+class AskDown(Struct, frozen=True):
     kind: ClassVar[str] = "down"
 
     @classmethod
@@ -101,8 +97,7 @@ class AskDown:
         return cls()
 
 
-@dataclass(frozen=True, slots=True)
-class AskWait:
+class AskWait(Struct, frozen=True):
     kind: ClassVar[str] = "wait"
     apps: tuple[str, ...] = ()
     seconds: float | None = None
@@ -113,8 +108,7 @@ class AskWait:
         return cls(fields.names("apps") or (), fields.number("seconds"), fields.flag("or_broken"))
 
 
-@dataclass(frozen=True, slots=True)
-class AskLogs:
+class AskLogs(Struct, frozen=True):
     kind: ClassVar[str] = "logs"
     apps: tuple[str, ...] | None = None
     notices: bool = True
@@ -136,8 +130,7 @@ class AskLogs:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class AskEndpoints:
+class AskEndpoints(Struct, frozen=True):
     kind: ClassVar[str] = "endpoints"
     follow: bool = False
 
@@ -146,8 +139,7 @@ class AskEndpoints:
         return cls(fields.flag("follow"))
 
 
-@dataclass(frozen=True, slots=True)
-class AskAttach:
+class AskAttach(Struct, frozen=True):
     kind: ClassVar[str] = "attach"
     app: str
 
@@ -159,8 +151,7 @@ class AskAttach:
         return cls(app)
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(Struct, frozen=True):
     """An answer with a descriptor, which goes to the asker with it, and is closed here then."""
 
     data: Mapping[str, Any]

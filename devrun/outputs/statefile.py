@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import tomli_w
+from msgspec import Struct
+from msgspec.structs import replace
 
 from devrun.plan import Endpoint
 
@@ -22,8 +23,7 @@ VERSION = 1
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFileRecord:
+class EnvFileRecord(Struct, frozen=True):
     """An env file that devrun writes. ``path`` is absolute and free of links; ``created``: there was none before."""
 
     path: Path
@@ -33,8 +33,7 @@ class EnvFileRecord:
     """The name in the lines of its block, where they have one."""
 
 
-@dataclass(frozen=True, slots=True)
-class StackRecord:
+class StackRecord(Struct, frozen=True):
     """A stack as its launcher wrote it down."""
 
     stack: str

@@ -7,10 +7,10 @@ monotonic time as in the snapshot.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
 import msgspec
+from msgspec import Struct
 
 from devrun.outputs.lines import place, who_debugs
 from devrun.outputs.text import log_text, one_line
@@ -61,8 +61,7 @@ _REMEMBERED = 60.0
 """Seconds for which it is still said why the worker before died."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Why an app cannot be served, as in ``devrun.events.Failure``. ``text`` may be a traceback of many lines."""
 
     kind: str
@@ -72,8 +71,7 @@ class Trouble:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AppStatus:
+class AppStatus(Struct, frozen=True):
     """An app, a command or an external. ``why`` is empty when all is well, and one line."""
 
     name: str
@@ -97,8 +95,7 @@ class AppStatus:
     """Where an editor attaches, on 127.0.0.1; None: nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class KindMemory:
+class KindMemory(Struct, frozen=True):
     """What all processes of one kind (of ``MEMORY_KINDS``) take."""
 
     kind: str
@@ -106,16 +103,14 @@ class KindMemory:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """``measure``: ``pss`` (what processes share is divided among them) or ``rss`` (it counts in each of them)."""
 
     measure: Literal["pss", "rss"]
     kinds: tuple[KindMemory, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(Struct, frozen=True):
     """What ``-v`` tells besides."""
 
     engines: Mapping[str, AppReport]
@@ -123,8 +118,7 @@ class Details:
     memory: Memory
 
 
-@dataclass(frozen=True, slots=True)
-class StackStatus:
+class StackStatus(Struct, frozen=True):
     """One stack. ``pid``: the launcher's; ``stage``: ``up`` until every app was ready once, ``ready``, ``stopping``."""
 
     stack: str
@@ -294,8 +288,7 @@ def _trouble(state: AppState) -> Trouble | None:
     return Trouble(failure.kind, one_line(failure.summary), failure.file, failure.line, text)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What has come of a request to restart, stop, start or wait, and how long that took."""
 
     seconds: float

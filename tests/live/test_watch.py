@@ -12,10 +12,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import devrun.folders
 from devrun.events import Event, FilesChanged, LoadedFile, Run

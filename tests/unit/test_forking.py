@@ -6,8 +6,9 @@ import asyncio
 import socket
 import sys
 from collections import deque
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from devrun.engine import Recipe, Surroundings
 from devrun.events import Run

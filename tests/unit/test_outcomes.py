@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from devrun.errors import BrokenAppError, DevrunError, NotReadyError
 from devrun.outcomes import check_well, failure_of, outcome_in
@@ -38,6 +38,12 @@ def test_what_is_broken_comes_before_what_is_only_on_its_way() -> None:
     with pytest.raises(BrokenAppError) as error:
         check_well(answer(FAILED), 1)
     assert str(error.value) == error.value.message == "queue is failed: exit code 3"
+
+
+def test_what_stands_in_a_debugger_was_not_waited_for() -> None:
+    paused = AppStatus("api", "paused", None, None, None, why="at m.py:1, `devrun attach api` opens the debugger")
+    with pytest.raises(NotReadyError, match=r"^api is paused: at m.py:1, `devrun attach api` opens the debugger$"):
+        check_well(answer(paused, WAITING), 60)
 
 
 def test_all_reasons_are_in_one_text() -> None:

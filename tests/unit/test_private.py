@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from devrun.lookup import endpoint, private_name, try_lock
 from devrun.plan import AppPlan, Endpoint, EnvFilePlan, Plan
@@ -20,7 +20,7 @@ def app(name: str, **changes: object) -> AppPlan:
     plain = AppPlan(
         name, "m:app", False, Path("/"), Path("/python"), 0, "127.0.0.1", {}, {}, (), (), (), None, True, 1.0, None
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)
 
 
 PLAN = Plan(

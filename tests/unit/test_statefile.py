@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from devrun.outputs.statefile import EnvFileRecord, StackRecord, files_in, parse, render
 from devrun.plan import Endpoint

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
-import msgspec.structs
 import pytest
+from msgspec.structs import replace
 
 from devrun.events import Failure, Run
 from devrun.outputs.details import details
@@ -103,7 +102,7 @@ def printed(status: StackStatus) -> Any:
 
 
 def state_of(phase: Phase, **fields: object) -> AppStatus:
-    state = msgspec.structs.replace(AppState("api", phase), **fields)
+    state = replace(AppState("api", phase), **fields)
     return app_status(Snapshot(0, "shop", {"api": Endpoint("api", "::1", 8000)}, {"api": state}, {}), "api", NOW)
 
 
