@@ -9,8 +9,9 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from devrun.control.desk import Desk, More
 from devrun.control.inspecting import Inspector
@@ -263,8 +264,7 @@ class Stack:
         return ForkEngine(spawning, homes, surroundings, groups, plan.checkpoints, self._warn_of)
 
 
-@dataclass(frozen=True, slots=True)
-class _Following:
+class _Following(Struct, frozen=True):
     """What follows another plan besides the core."""
 
     engine: Engine

@@ -7,8 +7,9 @@ a factory that the project itself calls is a part of that app and none of its ow
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from posixpath import commonpath, dirname
+
+from msgspec import Struct
 
 from devrun.sources import Function, Module
 
@@ -64,8 +65,7 @@ WORDS = tuple(sorted({"receive", *map(_word, FRAMEWORKS), *map(_word, OTHERS)}))
 """A file without any of these makes no app by itself: what is called, or its package where that is a common word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """An app: the file (relative to the project), the name in it, and what made it."""
 
     file: str
@@ -74,8 +74,7 @@ class Found:
     factory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """Something like an app that uvicorn cannot serve, and why."""
 
     file: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from devrun.control.asking import Answer, answer_of, running_in
@@ -48,8 +48,7 @@ def borrowed(project: Project, environ: Mapping[str, str], seconds: float) -> St
     return stack
 
 
-@dataclass(frozen=True, slots=True)
-class _Launcher:
+class _Launcher(Struct, frozen=True):
     """The launcher of another process (``handles.Places``)."""
 
     project: Project

@@ -6,16 +6,15 @@ Says which parts come, go, start anew or need other sockets; does nothing itself
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from devrun.plan import AppPlan, CommandPlan, Part, Plan
 from devrun.variables import names
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Names of parts. ``later`` says what counts only when the stack is started anew."""
 
     added: frozenset[str] = frozenset()

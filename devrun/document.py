@@ -6,16 +6,16 @@ Passes over what is of the wrong type: ``devrun.shape`` reports that.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from devrun.config import MERGED
 
 Table = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Struct, frozen=True):
     """The tables of a document that name things."""
 
     apps: Mapping[str, Table]

@@ -10,10 +10,11 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from msgspec import Struct
 
 from devrun.control.asking import Answer
 from devrun.control.protocol import Request
@@ -30,8 +31,7 @@ __tracebackhide__ = True
 __all__ = ["App", "AsyncApp", "AsyncStack", "Running", "Stack", "running"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(Struct, frozen=True):
     names: tuple[str, ...]
     config: Path | None
     cwd: Path | None

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from devrun.errors import DevrunError, FileError
@@ -22,8 +22,7 @@ Wanted = tuple[EnvFilePlan, Mapping[str, str]]
 """An env file and its variables."""
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(Struct, frozen=True):
     """``written``: the files that got a new block, relative to the project. ``complaints``: what failed, and why."""
 
     written: tuple[str, ...]

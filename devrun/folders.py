@@ -9,7 +9,8 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from devrun.loaded import Stamp
 from devrun.matching import MARKERS, Root, below, is_pruned
@@ -21,8 +22,7 @@ Identity = tuple[int, int]
 """(device, inode): a folder that was removed and made again is another one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """What a walk found. Paths are real ones, free of links.
 
     ``files``: those that were asked for. ``links``: (real path, another name of it), of folders and of files that were

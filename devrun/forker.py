@@ -11,10 +11,9 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import psutil
+from msgspec import Struct
 
 from devrun.channel import Channel
 
@@ -73,14 +72,15 @@ def _resolve(future: asyncio.Future[int] | None, code: int) -> None:
 
 def is_gone(pid: int) -> bool:
     """Whether a process has ended, reaped or not."""
+    import psutil  # not needed at the start
+
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Forked:
+class Forked(Struct, frozen=True):
     """A process that a forker has made. Its group is ended by whoever reaps it, before its number is free again."""
 
     pid: int
@@ -90,8 +90,7 @@ class Forked:
         return await self.exits.wait(self.pid)
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
+class Stale(Struct, frozen=True):
     """Nothing was forked: these files are no longer as the process has loaded them, or it cannot (``error``)."""
 
     changed: tuple[str, ...]

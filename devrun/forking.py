@@ -12,8 +12,9 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from devrun.checkpoints import Checkpoints
 from devrun.engine import Groups, Job, Made, Surroundings
@@ -28,8 +29,7 @@ CRASHES = frozenset(-number for number in (signal.SIGSEGV, signal.SIGBUS, signal
 TRIES = 3
 
 
-@dataclass(slots=True)
-class _App:
+class _App(Struct):
     """What is known of one app. ``unfit``: why it gets a fresh interpreter each time."""
 
     checkpoints: Checkpoints[_Parked]
@@ -38,8 +38,7 @@ class _App:
     importing: set[Run] = field(default_factory=set[Run])
 
 
-@dataclass(eq=False, slots=True)
-class _Parked:
+class _Parked(Struct, eq=False):
     """A checkpoint. ``line``: the last one that was run of the file; None: it is parked in front of it."""
 
     forker: Forker

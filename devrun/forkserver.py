@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from devrun.engine import Groups
 from devrun.forker import Exits, Forker
@@ -27,8 +28,7 @@ END_SECONDS = 0.5
 Log = Callable[[Sequence[str]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What all fork servers of a stack share. ``terminal``: where their output ends up, as for workers."""
 
     terminal: tuple[int, int] | None

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Set
-from dataclasses import dataclass, replace
 from posixpath import join, normpath
 from typing import Any, cast
 
+from msgspec import Struct
+from msgspec.structs import replace
 
-@dataclass(frozen=True, slots=True)
-class Framework:
+
+class Framework(Struct, frozen=True):
     """``path``: the env file, beside package.json. ``reads``: how code says the variable ``{}``.
 
     ``configs``: files that may choose another folder (``folder_key``) or prefix (``prefix_key``). ``note``: what else
@@ -190,8 +191,7 @@ MANAGERS = (
 _SCRIPTS = ("dev", "start", "serve", "start:dev")
 
 
-@dataclass(frozen=True, slots=True)
-class Frontend:
+class Frontend(Struct, frozen=True):
     """What was found in one folder, relative to the project ("" is the project itself).
 
     ``script``: the one of package.json that starts the dev server, if there is one.

@@ -7,8 +7,9 @@ knowing this, is ``portable``'s.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal, assert_never
+
+from msgspec import Struct
 
 from devrun.consumers import EVERYBODY, Consumers
 
@@ -33,8 +34,7 @@ _UNIX: Consumers = frozenset({"bash", "dash", "systemd"})
 _RAW: Consumers = _UNIX | _RUST_AND_GO
 
 
-@dataclass(frozen=True, slots=True)
-class Hazard:
+class Hazard(Struct, frozen=True):
     """Something in a value, and who misreads it in which spelling."""
 
     what: str

@@ -9,8 +9,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import count
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from devrun.events import Notice, Run
 from devrun.outputs.lines import words
@@ -25,8 +27,7 @@ Wanted = Callable[[str | None], bool]
 """Whether lines of this app are wanted; None stands for the launcher."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """Lines that came together. ``order`` numbers all entries, ``first`` the lines of their app.
 
     ``run`` is None where the launcher itself has something to tell: ``notice``.

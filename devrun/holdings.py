@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from devrun.difference import Difference, difference, parts
@@ -21,8 +21,7 @@ from devrun.sockets import Listeners, bind, host_of
 from devrun.state import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(Struct, frozen=True):
     """What another plan has changed. ``recipes``: the apps with another one; ``notes`` are for a person."""
 
     found: Difference

@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from devrun.api import Stack
 from devrun.control.asking import Answer, refusal
@@ -37,8 +38,7 @@ LOUD = (Warned, AppExited)
 """What a person should know at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What is to be run. ``plan``: as it would be for `up`."""
 
     plan: Plan

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, unquote
+
+from msgspec import Struct
 
 HEADER = "x-devrun"
 
 _FORM = re.compile(r"([^/@\s]+)/([^/@\s]+)@([!-~]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """An app as its answers name it. ``where``: the branch, or the folder's name where there is none."""
 
     stack: str

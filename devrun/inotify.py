@@ -11,8 +11,9 @@ import errno
 import os
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 # From <sys/inotify.h>.
 MODIFY, ATTRIB, CLOSE_WRITE = 0x2, 0x4, 0x8
@@ -50,8 +51,7 @@ class Change(IntEnum):
     DELETED = 3
 
 
-@dataclass(slots=True)
-class _Heard:
+class _Heard(Struct):
     """What was done to one path; ``begun``: when first, ``last``: when last; ``open``: more is to be expected."""
 
     change: Change

@@ -11,10 +11,11 @@ import math
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from devrun.engine import Groups
 from devrun.events import Event, Exited, Listening, Run, Spawned
@@ -45,8 +46,7 @@ class Launcher(Protocol):
     def kill(self, run: Run) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What to run. ``port``: the one that it was asked to listen on."""
 
     words: Sequence[str]
@@ -55,8 +55,7 @@ class Order:
     port: int | None
 
 
-@dataclass(slots=True)
-class _Live:
+class _Live(Struct):
     """A run from the call that starts it until all of it is gone. ``tree``: what belonged to it when it was to end."""
 
     pid: int | None = None

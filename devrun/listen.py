@@ -10,7 +10,8 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 _BACKLOG = 2048
@@ -22,8 +23,7 @@ CAN_HOLD = sys.platform == "linux"
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """An address to listen on. ``scope`` is the interface of a link-local IPv6 address."""
 
     family: socket.AddressFamily

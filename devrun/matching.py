@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import escape
+
+from msgspec import Struct
 
 from devrun.plan import AppPlan
 
@@ -42,8 +43,7 @@ def is_junk(name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in JUNK)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One ``watch`` or ``ignore`` entry: ``segments`` are matched below the folder ``base``, as gitignore does.
 
     ``**`` stands for any number of folders, no segments for everything. What matches a folder matches all below it.
@@ -65,16 +65,14 @@ class Entry:
         return not is_junk(parts[-1]) or bool(self.segments and is_junk(self.segments[-1]))
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(Struct, frozen=True):
     """A folder to watch: with all folders below it (``deep``), or only the folder itself."""
 
     path: str
     deep: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Interest:
+class Interest(Struct, frozen=True):
     """What one app cares about besides the files that it loads, and what it does not."""
 
     app: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from devrun.consumers import EVERYBODY, Consumers, listed
 
@@ -16,8 +17,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What everybody takes for a name: a digit in front, ``.``, ``-`` and letters of other alphabets lose some of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Trouble:
+class _Trouble(Struct, frozen=True):
     names: re.Pattern[str]
     fate: str
     """What the readers do with it, in words that fit one and many."""

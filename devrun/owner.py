@@ -8,9 +8,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import psutil
@@ -19,8 +20,7 @@ _WILDCARDS = ("0.0.0.0", "::")
 _LONGEST = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """A process that listens. ``command`` is quoted as for a shell; ``folder`` is None where it may not be read."""
 
     pid: int
@@ -36,8 +36,7 @@ class Owner:
         return "".join(char if char.isprintable() else "?" for char in text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(Struct, frozen=True):
     pid: int
     address: str
     port: int

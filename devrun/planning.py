@@ -10,12 +10,12 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import dotenv
 import msgspec
+from msgspec import Struct
 
 from devrun import naming, variables
 from devrun.choosing import chosen
@@ -46,8 +46,7 @@ class Disk(Protocol):
     def read(self, path: Path) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """The machine that a plan is made for. ``python`` is devrun's own interpreter."""
 
     environ: Mapping[str, str]
@@ -58,8 +57,7 @@ class Host:
     """Whether devrun runs under a debugger, which follows fresh interpreters only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A parsed config file: what it says and where."""
 
     config: ProjectConfig
@@ -67,8 +65,7 @@ class Source:
     file: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """What the command line asked for. No names: everything."""
 
     names: tuple[str, ...] = ()

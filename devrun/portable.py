@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from devrun.consumers import EVERYBODY, Consumer, Consumers, listed
 from devrun.hazards import HAZARDS, NPM, Hazard, Spelling
@@ -24,8 +25,7 @@ _BARE = re.compile(r"[A-Za-z0-9_./:@%+,-][A-Za-z0-9_./:@%+,=-]*|")
 """What nobody quotes, strips, cuts off, expands or executes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(Struct, frozen=True):
     """Something in a value that some of the readers misread. ``at``: which character, counted from 1."""
 
     hazard: Hazard
@@ -36,8 +36,7 @@ class Clash:
         return f"{self.hazard.what} at character {self.at}, which {self.hazard.fate} in {listed(self.readers)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why there is no spelling: what is misread in the one that the fewest misread."""
 
     clashes: tuple[Clash, ...]

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+
+from msgspec import Struct, field
 
 from devrun.errors import FileError
 from devrun.outputs import writer
@@ -22,8 +23,7 @@ Module = tuple[str, str]
 """A module's name, and the file that it came from."""
 
 
-@dataclass(slots=True)
-class Record:
+class Record(Struct):
     """What is known about one interpreter as it is installed now.
 
     ``modules`` are in the order in which they are to be imported; ``apps`` tells for each app which packages it uses.

@@ -10,9 +10,10 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain, count
 from posixpath import dirname
+
+from msgspec import Struct
 
 from devrun.asgi import Found, Refused
 from devrun.config import App, EnvFile, ProjectConfig
@@ -20,8 +21,7 @@ from devrun.frontends import Frontend
 from devrun.variables import variable_stem
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The Python side of a project.
 
     ``files``: every Python file with the top-level names that it imports. ``projects``: folders with a pyproject.toml
@@ -34,8 +34,7 @@ class Layout:
     venvs: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """All that a survey of a project's folder found. ``managers``: what runs the scripts of a frontend, by folder."""
 
     layout: Layout
@@ -46,8 +45,7 @@ class Findings:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DraftApp:
+class DraftApp(Struct, frozen=True):
     """An app of the file, and where it was found."""
 
     name: str
@@ -55,8 +53,7 @@ class DraftApp:
     found: Found
 
 
-@dataclass(frozen=True, slots=True)
-class DraftFile:
+class DraftFile(Struct, frozen=True):
     """An env file of the file, and the frontend that reads it. ``variable``: one that it will hold."""
 
     file: EnvFile
@@ -64,8 +61,7 @@ class DraftFile:
     variable: str
 
 
-@dataclass(frozen=True, slots=True)
-class DraftCommand:
+class DraftCommand(Struct, frozen=True):
     """A dev server: the table that runs it."""
 
     name: str
@@ -73,8 +69,7 @@ class DraftCommand:
     cwd: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """A devrun.toml to be."""
 
     apps: tuple[DraftApp, ...]

@@ -5,31 +5,27 @@ Pure. https://microsoft.github.io/debug-adapter-protocol/specification
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from devrun.dap import Message, arguments
 
 
-@dataclass(frozen=True, slots=True)
-class Attaching:
+class Attaching(Struct, frozen=True):
     """The editor wants to attach: to be answered by ``accept`` or ``refuse``."""
 
     roots: tuple[str, ...]
     """The folders that it takes the app's files from, where it says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
+class Attached(Struct, frozen=True):
     """The editor is ready to hear of workers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Detached:
+class Detached(Struct, frozen=True):
     """The editor has said that it leaves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """What comes of a message: what is to be sent, and what it means."""
 
     messages: tuple[Message, ...] = ()

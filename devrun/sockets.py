@@ -12,10 +12,10 @@ import resource
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from devrun.errors import BindError
@@ -26,8 +26,7 @@ from devrun.plan import AppPlan, Endpoint, Part
 _HIGHEST = 65535
 
 
-@dataclass(frozen=True, slots=True)
-class Listeners:
+class Listeners(Struct, frozen=True):
     """Sockets by part; leaving the ``with`` block closes them. A command whose port nobody asked for has none.
 
     ``notes`` are for a person: a sticky port that was taken and by whom, a machine without IPv6.

@@ -9,15 +9,15 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _MOUNT = re.compile(rb"[mM]ount\s*\(")
 _ASGI_PARAMETERS = ["scope", "receive", "send"]
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """An expression: the dotted name that it calls or that it is, as written, and every name that is read in it."""
 
     callee: str | None = None
@@ -25,16 +25,14 @@ class Value:
     names: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Class:
+class Class(Struct, frozen=True):
     """``asgi``: its instances are called with scope, receive and send."""
 
     bases: tuple[str, ...]
     asgi: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """``returns``: its annotation. ``values``: what it returns. ``required``: it cannot be called without arguments."""
 
     returns: str | None
@@ -45,8 +43,7 @@ class Function:
     asgi: bool
 
 
-@dataclass(slots=True)
-class Module:
+class Module(Struct):
     """``imports``: local name to its origin, with leading dots where that is relative. ``mounted``: parts of apps."""
 
     imports: dict[str, str] = field(default_factory=dict[str, str])

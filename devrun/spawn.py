@@ -11,10 +11,10 @@ import json
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from devrun.channel import Channel
@@ -62,8 +62,7 @@ class Debug(Protocol):
         """A run is to end, or has ended: nothing may hold it."""
 
 
-@dataclass(slots=True)
-class _Live:
+class _Live(Struct):
     """A run from the call that starts it until all of it is gone. ``pid`` is None before it has a process and after.
 
     The recipe is the one by which it was started: the config may have changed since.

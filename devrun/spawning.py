@@ -15,9 +15,10 @@ import sys
 import termios
 from collections import deque
 from collections.abc import Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from devrun.engine import WORKER, Job, Made, Process, Surroundings
 from devrun.events import Run
@@ -90,8 +91,7 @@ class Spawned:
         return code
 
 
-@dataclass(slots=True)
-class Wires:
+class Wires(Struct):
     """What connects the launcher to a new process. ``channel`` and ``printed`` are the ends for the process."""
 
     ours: socket.socket

@@ -10,11 +10,11 @@ import asyncio
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import dotenv
+from msgspec import Struct
 
 from devrun.config import ProjectConfig
 from devrun.identity import HEADER, Identity, read
@@ -28,8 +28,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LONGEST = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A line of an env file: the URL of an app of this project, on this machine. ``file``: relative to the project."""
 
     file: str
@@ -38,8 +37,7 @@ class Claim:
     app: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stranger:
+class Stranger(Struct, frozen=True):
     """A claim that is wrong. ``found``: who answers in its app's place, in words."""
 
     claim: Claim
@@ -92,8 +90,7 @@ async def replaced(apps: Iterable[Endpoint], stack: str, patience: float) -> lis
     return wrong
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     """``listens``: somebody takes connections there; ``identity``: the app that answers, when it is one of devrun's."""
 
     listens: bool

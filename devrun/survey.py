@@ -12,10 +12,11 @@ import re
 import tomllib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from posixpath import basename
 from typing import Any, cast
+
+from msgspec import Struct, field
 
 from devrun.asgi import FRAMEWORKS, WORDS, Found, Sources
 from devrun.frontends import FRAMEWORKS as FRONTENDS
@@ -54,8 +55,7 @@ _ROUNDS = 3
 """How far an app may be from its framework: a factory in one file, the call in the next, and so on."""
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(Struct):
     """What the walk collects, by paths relative to the project."""
 
     python: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])

@@ -12,21 +12,20 @@ import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _DEAD = (b"Z", b"X")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """An address at which somebody listens, as the system's table has it: it may be a wildcard."""
 
     port: int
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     parent: int
     group: int
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from devrun.changes import Changes
 from devrun.events import Event, FilesChanged, LoadedFile, Run
@@ -40,8 +41,7 @@ CATCH_UP_SECONDS = 2.0
 FOLDER_VANISHED = FileNotFoundError | NotADirectoryError | PermissionError
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What is watched: the apps, and ``files`` that concern the whole stack (told as those of the app ``CONFIG``).
 
     Of each of these the stamp is given that it had when it was read: what was saved since is told. ``own`` are files

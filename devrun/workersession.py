@@ -5,39 +5,34 @@ Pure. https://microsoft.github.io/debug-adapter-protocol/specification
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from devrun.dap import Message, arguments
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Struct, frozen=True):
     """The worker stands somewhere."""
 
     file: str
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stepping:
+class Stepping(Struct, frozen=True):
     """The worker makes a step: it stops again, or runs on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """The worker runs on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """The person has ended the session of this worker."""
 
 
 News = Stopped | Stepping | Running | Left
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(Struct, frozen=True):
     """What is to be passed on to either side, and what it means."""
 
     editor: tuple[Message, ...] = ()

@@ -23,6 +23,7 @@ _WORDS = 2**46
 """How many words of four bytes an address can have in front of it."""
 _PARTS = (type, FunctionType, ModuleType)
 """What modules are made of. Classes have weak references from their bases."""
+_REFERENCES = (weakref.ReferenceType, weakref.ProxyType, weakref.CallableProxyType)
 
 
 def immortalize() -> int:
@@ -30,19 +31,20 @@ def immortalize() -> int:
 
     To be followed by ``gc.freeze``: what is frozen already is not seen here, and what is not is written to in its turn.
     Left out are objects whose end somebody could wait for: those with a finalizer or a weak reference, except the
-    classes, functions and modules themselves. What is immortal and loses its last name stays in memory, no more.
+    classes, functions and modules themselves; and the references, which tell of an end only while they last. What is
+    immortal and loses its last name stays in memory, no more.
     """
     words = _memory()
     if words is None:
         return 0
     objects = gc.get_objects()
     kinds: set[type[object]] = set(map(type, objects))
-    finalized = {kind for kind in kinds if hasattr(kind, "__del__")}
+    mortal = set(filter(_must_end, kinds))
     awaited = {kind for kind in kinds if kind.__weakrefoffset__ and not issubclass(kind, _PARTS)}
     lasting = [
         one
         for one in objects
-        if type(one) not in finalized and not (type(one) in awaited and weakref.getweakrefcount(one))
+        if type(one) not in mortal and not (type(one) in awaited and weakref.getweakrefcount(one))
     ]
     codes = _codes(one.__code__ for one in objects if type(one) is FunctionType)
     # Constants that are equal to one another do not matter: what is often used is a name, of which there is but one.
@@ -51,6 +53,11 @@ def immortalize() -> int:
     for one in chain(lasting, codes, names):
         words[id(one) >> 2] = _IMMORTAL
     return len(lasting)
+
+
+def _must_end(kind: type[object]) -> bool:
+    # Not hasattr: a class may answer in its own way, and import more for it.
+    return issubclass(kind, _REFERENCES) or any("__del__" in base.__dict__ for base in kind.__mro__)
 
 
 def _codes(outer: Iterable[CodeType]) -> list[CodeType]:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import count
+
+from msgspec import Struct, field
 
 FRAME_LINES = 1000
 """Lines of one frame. More would outrun terminals and hold the event loop for too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """Lines of one app that follow each other; ``skipped`` lines went missing before them."""
 
     app: str
@@ -23,8 +23,7 @@ class Waiting:
     lines: Sequence[str]
 
 
-@dataclass(slots=True)
-class _Queue:
+class _Queue(Struct):
     lines: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=FRAME_LINES))
     skipped: int = 0
 

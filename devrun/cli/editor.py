@@ -8,10 +8,10 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from devrun.cli.reading import here
 from devrun.editors import jetbrains, vscode, zed

@@ -9,14 +9,14 @@ import codecs
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TextIO
+
+from msgspec import Struct
 
 _OFF = ("", "0", "false", "no")
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """How to show things. ``encoding`` is the stream's; ``unicode``: signs beyond ASCII look right."""
 
     colour: bool = False

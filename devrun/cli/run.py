@@ -6,11 +6,11 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from msgspec import Struct
 
 from devrun.api import Stack
 from devrun.cli.child_command import PASSED, ChildCommand, check, hear_signals
@@ -72,8 +72,7 @@ def run(
     return asyncio.run(_run(_Order(plan, command, timeout), project, view))
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
+class _Order(Struct, frozen=True):
     """What is to be run. ``plan``: as it would be for `up`."""
 
     plan: Plan

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from devrun.control.client import LauncherError, NobodyListensError, stream
 from devrun.errors import DevrunError, NoStackError, UnknownNameError
@@ -26,8 +27,7 @@ START_SECONDS = 3.0
 """Seconds in which a launcher that has the lock has written down where its stack is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a launcher answers to a request: ``parts`` come ahead of the ``data``."""
 
     parts: Sequence[Mapping[str, Any]]

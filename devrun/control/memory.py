@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from devrun.outputs.status import MEMORY_KINDS, KindMemory, Memory
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     import psutil
 
 
-@dataclass(frozen=True, slots=True)
-class _Size:
+class _Size(Struct, frozen=True):
     kind: str
     rss: int
     pss: int | None

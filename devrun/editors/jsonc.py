@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar, assert_never
+
+from msgspec import Struct
 
 _T = TypeVar("_T")
 
@@ -35,8 +36,7 @@ class JsoncError(ValueError):
         super().__init__(f"{self.line}:{self.column}: {message}")
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     """A string, number, true, false or null; its text is ``[start:end]``."""
 
     start: int
@@ -44,8 +44,7 @@ class Scalar:
     value: str | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """One ``key: value`` of an object, from the key on. ``comma``: where the comma behind it stands."""
 
     key: str
@@ -58,8 +57,7 @@ class Member:
         return self.node.end
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One value of a list."""
 
     node: Node
@@ -74,8 +72,7 @@ class Item:
         return self.node.end
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(Struct, frozen=True):
     """``{ … }``; ``end`` is behind the brace."""
 
     start: int
@@ -87,8 +84,7 @@ class Object:
         return next((member.node for member in reversed(self.parts) if member.key == key), None)
 
 
-@dataclass(frozen=True, slots=True)
-class List:
+class List(Struct, frozen=True):
     """``[ … ]``; ``end`` is behind the bracket."""
 
     start: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 Change = Callable[[bytes | None], bytes]
 """Makes a file's new content of its old one; None: there is no file. Raises ``JsoncError`` or ``FileError``."""
@@ -19,8 +20,7 @@ ATTACH = "devrun: attach "
 SIGN = "written by `devrun editor`; edits inside are lost"
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(Struct, frozen=True):
     """A project as an editor sees it.
 
     ``devrun``: the command that runs devrun, where ``FOLDER`` stands for the project folder. ``python``: devrun's own

@@ -6,8 +6,9 @@ Pure. Knows no width and no colour.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import PurePath
+
+from msgspec import Struct
 
 from devrun.events import Failure
 from devrun.outputs.lines import place
@@ -20,8 +21,7 @@ URGENCY = (
 """All words for a state; the first ones need a person's attention most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One app in words. ``why`` is empty when all is well."""
 
     name: str

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -25,8 +25,7 @@ _RIGHT = ("pid", "up")
 _GAP = "  "
 
 
-@dataclass(frozen=True, slots=True)
-class StackLine:
+class StackLine(Struct, frozen=True):
     """One stack. ``branch`` is None outside of git; ``apps`` is None when its launcher does not answer."""
 
     stack: str

@@ -15,8 +15,9 @@ import stat
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 PATIENCE = 0.5
 """Seconds to wait for a program that has the file open to write to it, as editors do for some milliseconds."""
@@ -33,8 +34,7 @@ Undisturbed = Callable[[], bool]
 """Whether nobody has wanted to write to the file so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A regular file as it was read."""
 
     content: bytes

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.text import Text
@@ -45,8 +47,7 @@ _ROOMY = 60
 """Cells from which on the columns need not be as narrow as they can."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """What the table may use: cells across, lines down (None: as many as it needs), and the signs that can be shown."""
 
     width: int

@@ -11,9 +11,10 @@ import secrets
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from devrun.consumers import EVERYBODY, Consumers
 from devrun.errors import FileError
@@ -27,8 +28,7 @@ Found = Literal["nothing", "file", "block", "only block"]
 without the stack's block, a file with it, or one with just the ``block`` and perhaps those of others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(Struct, frozen=True):
     """``found``: what was there before. ``wrote``: the file did not yet hold exactly this block."""
 
     found: Found

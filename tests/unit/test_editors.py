@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from msgspec.structs import replace
 
 from devrun.editors import jetbrains, vscode, zed
 from devrun.editors.jsonc import JsoncError, decode, parse, value
