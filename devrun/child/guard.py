@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 PATIENCE_SECONDS = 1.5
 PAUSE_SECONDS = 0.02
+QUIET_SECONDS = 0.3
 DEAD = (b"Z", b"X")
 
 
@@ -28,11 +29,15 @@ def main() -> None:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(signum, signal.SIG_IGN)
     mark = os.fsencode(sys.argv[1])
-    sweep(read_groups(), mark)
+    groups, told = read_groups()
+    sweep(groups, mark, 0.0 if told else QUIET_SECONDS)
 
 
-def read_groups() -> set[int]:
-    """Return the process groups that are alive when the launcher ends. A line cut off by its death is dropped."""
+def read_groups() -> tuple[set[int], bool]:
+    """Return the process groups that are alive when the launcher ends, and whether it has told of its end.
+
+    A line cut off by its death is dropped.
+    """
     groups: set[int] = set()
     pending = b""
     launcher = parent()
@@ -44,8 +49,8 @@ def read_groups() -> set[int]:
             elif line[:1] == b"-":
                 groups.discard(int(line[1:]))
             else:
-                return groups
-    return groups
+                return groups, True
+    return groups, False
 
 
 def parent() -> list[int]:
@@ -62,13 +67,21 @@ def read(launcher: list[int]) -> bytes:
     return os.read(0, 65536) if 0 in readable else b""
 
 
-def sweep(groups: set[int], mark: bytes) -> None:
-    """Kill until nothing is left: a process may fork between the look and the kill."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+def sweep(groups: set[int], mark: bytes, quiet: float) -> None:
+    """Kill until nothing has been left for ``quiet`` seconds: a process may fork between the look and the kill.
+
+    What a launcher was starting when it was killed is in no group that it has told of, and bears no mark before its
+    program runs.
+    """
+    now = time.monotonic()
+    deadline, since = now + PATIENCE_SECONDS, now
+    while now < deadline:
         groups = living({group for group in groups if kill(-group)})
         marked = [pid for pid in marked_processes(mark) if kill(pid)]
-        if not groups and not marked:
+        now = time.monotonic()
+        if groups or marked:
+            since = now
+        elif now - since >= quiet:
             return
         time.sleep(PAUSE_SECONDS)
 

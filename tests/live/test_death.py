@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -83,6 +84,33 @@ def test_a_worker_whose_parts_are_killed_one_by_one(project: ProjectBuilder, up:
         stack.wait_line(r"\] ready api")
     # With the fork engine there is a checkpoint, too. An old worker left behind would be four.
     wait_until(lambda: count <= len(stack.pids()) <= count + 1, "children of old workers are alive")
+
+
+STARTING = """
+import os, signal, subprocess, sys
+from devrun.guarding import guarded
+mark = sys.argv[1]
+with guarded(mark):
+    late = f"import os, time; time.sleep(0.1); os.execvp('env', ['env', '{mark}', 'sleep', '600'])"
+    argv = [sys.executable, "-c", late]
+    print(subprocess.Popen(argv, start_new_session=True, stdout=subprocess.DEVNULL).pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="without /proc there is no environment to be seen")
+def test_what_a_killed_launcher_was_just_starting(tmp_path: Path) -> None:
+    """It is in no group that was told of, and for a moment it does not bear the mark."""
+    argv = [sys.executable, "-c", STARTING, f"DEVRUN_STACK={tmp_path.name}"]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=20, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == -signal.SIGKILL
+    wait_until(lambda: not psutil.pid_exists(int(done.stdout)) or is_zombie(int(done.stdout)))
+
+
+def is_zombie(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
