@@ -12,6 +12,7 @@ import gc
 import sys
 import weakref
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import chain
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -34,8 +35,7 @@ def immortalize() -> int:
     classes, functions and modules themselves; and the references, which tell of an end only while they last. What is
     immortal and loses its last name stays in memory, no more.
     """
-    words = _memory()
-    if words is None:
+    if _memory() is None:
         return 0
     objects = gc.get_objects()
     kinds: set[type[object]] = set(map(type, objects))
@@ -50,9 +50,20 @@ def immortalize() -> int:
     # Constants that are equal to one another do not matter: what is often used is a name, of which there is but one.
     names: set[object] = set()
     names.update(*(code.co_names for code in codes), *(code.co_consts for code in codes))
-    for one in chain(lasting, codes, names):
-        words[id(one) >> 2] = _IMMORTAL
+    stop_counting(chain(lasting, codes, names))
     return len(lasting)
+
+
+def stop_counting(things: Iterable[object]) -> None:
+    """Make these immortal, but not what is in them: things whose end nobody is told of, such as texts and numbers.
+
+    What a process looks at before each fork, it must not write to: all that it has forked before would be left with
+    pages of their own.
+    """
+    words = _memory()
+    if words is not None:
+        for thing in things:
+            words[id(thing) >> 2] = _IMMORTAL
 
 
 def _must_end(kind: type[object]) -> bool:
@@ -70,6 +81,7 @@ def _codes(outer: Iterable[CodeType]) -> list[CodeType]:
     return found
 
 
+@lru_cache(maxsize=1)
 def _memory() -> Any:
     """Return this process's memory in words of four bytes; None where counts are not known to work as expected."""
     if (

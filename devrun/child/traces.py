@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, Callable, Optional
 
 from .halves import Halves
+from .immortal import stop_counting
 from .loading import LoadedFile, Stamp, stamp
 from .looks import Heard, Look, hearing, look
 
@@ -119,6 +120,16 @@ class Traces:
         for _, path in installed_modules(lambda _: False):  # own ones, too: what no finder of ours has seen
             if path not in self._files:
                 self._files[path] = stamp(path)
+        stop_counting(self._looked_at())
+
+    def _looked_at(self) -> Iterator[object]:
+        """Yield what ``changed`` takes in its hands."""
+        for path, found in self._files.items():
+            yield from (path, found, *(found or ()))
+        for folder, listing in self._folders.items():
+            yield from (folder, listing, *(listing or ()))
+        for looked, seen in self._looks.items():
+            yield from (looked, *looked, seen)
 
     def changed(self) -> list[str]:
         """Return the paths that are no longer as they were; a few at most."""
