@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -60,6 +61,29 @@ def test_child_imports_the_standard_library_and_uvicorn_only() -> None:
     foreign = {(path.name, name) for path in child for name in imported(path)}
     allowed = set(sys.stdlib_module_names) | own | {"uvicorn"}
     assert [pair for pair in foreign if pair[1] not in allowed] == []
+
+
+def test_up_imports_only_what_every_stack_needs() -> None:
+    """Most of the time until the env file is there goes into imports."""
+    code = "import devrun.cli.up, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=TOP, check=True, capture_output=True, text=True)
+    modules = set(done.stdout.split())
+    assert "devrun.supervisor" in modules
+    assert modules & {"anyio", "devrun.debugport", "psutil", "rich", "uvicorn", "watchfiles"} == set()
+
+
+def test_data_is_defined_as_structs() -> None:
+    """A dataclass takes ten times as long to define: the launcher would start a third later."""
+    slow = {path.name for path in SOURCES if path.parent.name != "child" and "dataclass" in imported_names(path)}
+    assert slow == {
+        "errors.py",  # a client of the control socket has no msgspec
+        "table.py",  # with a cached property
+    }
+
+
+def imported_names(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {name.name for node in nodes if isinstance(node, ast.ImportFrom) for name in node.names}
 
 
 def test_nothing_is_left_unfinished() -> None:
