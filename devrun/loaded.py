@@ -20,6 +20,9 @@ class Ledger:
         self.generation = 0
         self._files: dict[str, Stamp | None] = {}
         self._carried: dict[str, Stamp | None] = {}
+        # Files that were read twice by this run, or by the one before, and were another in between.
+        self._moved: set[str] = set()
+        self._moved_before: set[str] = set()
         # A save that was told during this run: neither a second word of it nor the worker's late report of the
         # state before it may cause one more reload.
         self._told: dict[str, Stamp | None] = {}
@@ -31,16 +34,24 @@ class Ledger:
         self.generation = generation
         self._carried = {**self._carried, **self._files, **self._told}
         self._files, self._told = {}, {}
+        self._moved, self._moved_before = set(), self._moved
 
     def load(self, generation: int, files: Iterable[LoadedFile]) -> bool:
         """The run reports files; False if it is an older run, whose word no longer matters.
 
-        The newest report of a file counts: an app may write a file before it loads it.
+        Of a file that is read twice and was saved in between, the older state counts: it is in the run. Once: an app
+        that does this itself will do it each time. Else the newest report does: it may write a file before it loads it.
         """
         if generation < self.generation:
             return False
         self.begin(generation)
-        self._files.update((file.path, file.stamp) for file in files)
+        for file in files:
+            before = self._files.get(file.path)
+            moved = None not in (before, file.stamp) and before != file.stamp
+            if moved:
+                self._moved.add(file.path)
+            if not moved or file.path in self._moved_before:
+                self._files[file.path] = file.stamp
         return True
 
     def settle(self, generation: int) -> None:

@@ -121,6 +121,36 @@ if not os.path.exists("once"):
     stack.wait_text("api", "22")
 
 
+def test_a_save_between_two_reads_of_one_import_is_not_lost(project: ProjectBuilder, up: StackStarter) -> None:
+    """The launcher hears of the save when the worker has read it, but has also told of the file as it was before."""
+    source = answering(
+        "(first, second)",
+        """
+import os, pathlib, sys, time
+from part import VALUE as first
+print("read", first)
+while first == 2 and os.stat("part.py").st_size == 10:
+    time.sleep(0.01)
+del sys.modules["part"]
+from part import VALUE as second
+pathlib.Path("read").touch()
+""",
+    )
+    folder = project({"devrun.toml": TOML, "main.py": source, "part.py": "VALUE = 1\n"})
+    stack = up(folder)
+    stack.wait_ready()
+    (folder / "read").unlink()
+    (folder / "part.py").write_text("VALUE = 2\n")
+    stack.wait_line(r"^\[api\] read 2$")
+    stack.signal(signal.SIGSTOP)
+    try:
+        (folder / "part.py").write_text("VALUE = 3  # longer\n")
+        wait_until((folder / "read").exists)
+    finally:
+        stack.signal(signal.SIGCONT)
+    stack.wait_text("api", "(3, 3)")
+
+
 def test_a_module_that_was_missing_is_noticed_when_it_appears(project: ProjectBuilder, up: StackStarter) -> None:
     head = "try:\n    import extra\nexcept ImportError:\n    extra = None"
     folder = project({"devrun.toml": TOML, "main.py": answering("extra and extra.VALUE", head)})

@@ -30,6 +30,28 @@ def test_the_newest_report_counts() -> None:
     assert ledger.known("a") == TWO
 
 
+def test_a_file_that_was_saved_between_two_reads_of_one_run_is_to_be_read_again() -> None:
+    ledger = Ledger()
+    ledger.load(1, files(a=ONE))
+    ledger.load(1, files(a=TWO, b=ONE))
+    assert ledger.known("a") == ONE
+    ledger.load(2, files(a=TWO))
+    ledger.load(2, files(a=TWO))
+    assert ledger.known("a") == TWO
+
+
+def test_an_app_that_writes_such_a_file_itself_is_read_again_once() -> None:
+    ledger = Ledger()
+    for run in range(1, 4):
+        ledger.load(run, files(a=ONE))
+        ledger.load(run, files(a=TWO))
+        assert ledger.known("a") == (ONE if run == 1 else TWO)
+    ledger.load(4, files(a=TWO))
+    ledger.load(5, files(a=TWO))
+    ledger.load(5, files(a=THREE))
+    assert ledger.known("a") == TWO
+
+
 def test_files_of_the_run_before_count_until_the_new_one_settles() -> None:
     ledger = Ledger()
     ledger.load(1, files(a=ONE, b=ONE))
