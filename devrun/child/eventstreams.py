@@ -11,9 +11,10 @@ import contextlib
 import logging
 import sys
 from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 
-PROTOCOLS = "uvicorn.protocols.http."
+PROTOCOLS = "uvicorn.protocols.http"
 FINISH_SECONDS = 0.1
 """How long the last words to all clients may take: one that does not read is not waited for."""
 
@@ -25,7 +26,7 @@ def watch() -> None:
 
     A protocol that is not uvicorn's own has no such requests: its streams get ``grace``, as all others.
     """
-    modules = [module for name, module in list(sys.modules.items()) if name.startswith(PROTOCOLS)]
+    modules = [one for one in vars(sys.modules[PROTOCOLS]).values() if isinstance(one, ModuleType)]
     for request in {vars(module).get("RequestResponseCycle") for module in modules} - {None}:
         _keep_start(request)
 

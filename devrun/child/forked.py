@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Generator
 from typing import Any, Callable, NoReturn
 
@@ -44,6 +45,7 @@ class Forked:
         self._channel = channel
         self._ahead = ahead
         self._loaded: list[LoadedFile] = []
+        self._packages: frozenset[str] = frozenset()
         self._loop = LoopStandIn(self._refuse)
 
     def prepare(self, order: Order, own: Own, renew: Callable[[], None]) -> None:
@@ -122,9 +124,30 @@ class Forked:
         None for an app that changes its environment: it needs to import all of them itself.
         """
         after = self._traces.environ_changed
-        found = installed_modules(self._own, self._ahead.count) if after is None else ()
-        modules = [pair for pair in found if is_package_file(pair[1])]
+        modules = self._installed_since(self._ahead.count) if after is None else []
+        self._packages = self._ahead.preloaded.union(map(_package, modules)) if after is None else frozenset()
+        self._environ = dict(os.environ)
         self._channel.send({"is": "modules", "modules": modules, "after": after})
+
+    def tell_late(self) -> None:
+        """Say which modules the running app has imported meanwhile, of the packages that its import needs anyway.
+
+        Another package may be left for later on purpose: importing it ahead would hold up every start. And a module
+        that is imported after the app has changed its environment may have to see that.
+        """
+        if not self._packages or len(sys.modules) == self._count or os.environ != self._environ:
+            return
+        modules = [pair for pair in self._installed_since(self._count) if _package(pair) in self._packages]
+        if modules:
+            self._channel.send({"is": "modules", "modules": modules, "after": None})
+
+    def _installed_since(self, count: int) -> list[tuple[str, str]]:
+        self._count = len(sys.modules)
+        return [pair for pair in installed_modules(self._own, count) if is_package_file(pair[1])]
+
+
+def _package(module: tuple[str, str]) -> str:
+    return module[0].partition(".")[0]
 
 
 def _can_be_imported(entry: str) -> bool:

@@ -88,7 +88,8 @@ def _import_uvicorn() -> str | None:
     except ImportError as exc:
         return str(exc)
     # What is imported here is shared. ``random`` seeds itself in every fork, but only where it was imported before.
-    for name in (f"{__package__}.failure", "random", "resource", "uvicorn.loops.auto", "uvicorn.loops.asyncio"):
+    own = [f"{__package__}.{name}" for name in ("breakpoints", "debugport", "failure")]
+    for name in (*own, "random", "resource", "uvicorn.loops.auto", "uvicorn.loops.asyncio"):
         importlib.import_module(name)
     threads = outlasts_fork(threads=1)
     return None if threads is None else f"something that the interpreter imports when it starts {threads}"

@@ -112,13 +112,15 @@ def recording(base: Any) -> Any:
 class Links:
     """What a server has to do with besides its clients: the launcher, and who debugs it.
 
-    ``leave()`` is called by the signal handler when the worker is to end; ``debug()`` lets an editor in.
+    ``leave()`` is called by the signal handler when the worker is to end; ``debug()`` lets an editor in; ``tick()`` is
+    called once a second.
     """
 
-    def __init__(self, channel: Any, leave: Any, debug: Any) -> None:
+    def __init__(self, channel: Any, leave: Any, debug: Any, tick: Any) -> None:
         self.channel = channel
         self.leave = leave
         self.debug = debug
+        self.tick = tick
 
 
 class Server(uvicorn.Server):
@@ -188,6 +190,7 @@ class Server(uvicorn.Server):
         """Tick as uvicorn does, but wake at once for a signal and otherwise only as often as the date changes."""
         tick = 0.1 if self.config.limit_max_requests is not None else TICK_SECONDS
         while not await self.on_tick(0):
+            self.links.tick()
             try:
                 await asyncio.wait_for(self._wake.wait(), tick)
             except asyncio.TimeoutError:
@@ -241,6 +244,8 @@ class Server(uvicorn.Server):
 
 def unknown_settings(settings: dict[str, Any]) -> str:
     """Return a sentence about settings that this uvicorn does not have, or an empty one."""
+    if not settings:
+        return ""  # what a signature takes is not shared
     known = inspect.signature(uvicorn.Config.__init__).parameters
     unknown = [name for name in settings if name not in known]
     if not unknown:

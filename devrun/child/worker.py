@@ -102,7 +102,7 @@ def serve(order: dict[str, Any], channel: Any, sockets: list[socket.socket], for
     # As `uvicorn module:app` does, and as late: a logging.py of the app's must not become uvicorn's.
     sys.path.insert(0, "")
     loading.install(own, report, None if forked is None else forked.pauses)
-    links = serving.Links(channel, breakpoints.leave, port.open)
+    links = serving.Links(channel, breakpoints.leave, port.open, bool if forked is None else forked.tell_late)
     problem: BaseException | None = serving.run(order, links, sockets, None if forked is None else forked.importing)
     if problem is None:
         return None

@@ -439,6 +439,40 @@ def test_a_package_sees_the_variables_that_the_app_has_set_before(
             assert server_pids(stack) == {one["pid"] for one in servers(stack)}, "a fork server that nobody uses"
 
 
+def test_what_a_running_app_imports_of_a_package_is_imported_ahead_next_time(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary
+) -> None:
+    """Not another package, which may be left for later on purpose; nor once the app has changed its environment."""
+    env.install("base", {"__init__.py": "", "late.py": diary.note("base.late"), "later.py": diary.note("base.later")})
+    env.install("heavy", diary.note("heavy"))
+    source = answering(
+        "work()",
+        """
+import asyncio, base, os, sys
+def work():
+    import base.late, heavy
+    if os.path.exists("change"):
+        os.environ["FLAVOUR"] = "sour"
+        import base.later
+        asyncio.get_running_loop().call_later(2.2, print, "looked at twice since")
+    return sorted(name for name in sys.modules if name in ("base.late", "base.later", "heavy"))
+""",
+    )
+    folder = project({"devrun.toml": config(env, "api"), "api.py": source})
+    with Stack(folder) as stack:
+        stack.wait_ready()
+        assert stack.get("api").text == "['base.late', 'heavy']"
+        wait_preloaded(stack, "base", "base.late")
+        (folder / "change").touch()
+        assert stack.get("api").text == "['base.late', 'base.later', 'heavy']"
+        stack.wait_line("looked at twice since")
+        assert not {"base.later", "heavy"} & set(preload_record(stack)["modules"])
+    diary.clear()
+    stack = up(folder)
+    stack.wait_ready()
+    assert diary.lines() == ["base.late"]
+
+
 def test_an_app_that_comes_to_change_its_environment(
     project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary
 ) -> None:
