@@ -111,12 +111,12 @@ class Forked:
 
         Which of them it has asked for before, nobody can tell: so ask for a process that has none.
         """
-        if any(self._is_preloaded(*pair) for pair in installed_modules(self._own)):
+        if any(self._is_preloaded(pair) for pair in installed_modules(self._own)):
             self._channel.send({"is": "environ", "name": name})
             os._exit(0)
 
-    def _is_preloaded(self, name: str, path: str) -> bool:
-        return name.partition(".")[0] in self._ahead.preloaded and is_package_file(path)
+    def _is_preloaded(self, module: tuple[str, str]) -> bool:
+        return _package(module) in self._ahead.preloaded and is_package_file(module[1])
 
     def _tell_modules(self) -> None:
         """Say which installed modules the app has imported besides those that the fork server had.
@@ -124,9 +124,11 @@ class Forked:
         None for an app that changes its environment: it needs to import all of them itself.
         """
         after = self._traces.environ_changed
-        modules = self._installed_since(self._ahead.count) if after is None else []
-        self._packages = self._ahead.preloaded.union(map(_package, modules)) if after is None else frozenset()
-        self._environ = dict(os.environ)
+        modules: list[tuple[str, str]] = []
+        if after is None:
+            modules = self._installed_since(self._ahead.count)
+            self._packages = self._ahead.preloaded.union(map(_package, modules))
+            self._environ = dict(os.environ)
         self._channel.send({"is": "modules", "modules": modules, "after": after})
 
     def tell_late(self) -> None:

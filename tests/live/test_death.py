@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from devrun.forker import is_gone
 from devrun.guarding import guarded
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import Stack, clean_environ, marked, wait_until
@@ -88,6 +89,7 @@ def test_a_worker_whose_parts_are_killed_one_by_one(project: ProjectBuilder, up:
 
 STARTING = """
 import os, signal, subprocess, sys
+from devrun.forker import is_gone
 from devrun.guarding import guarded
 mark = sys.argv[1]
 with guarded(mark):
@@ -104,13 +106,7 @@ def test_what_a_killed_launcher_was_just_starting(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", STARTING, f"DEVRUN_STACK={tmp_path.name}"]
     done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=20, text=True, cwd=Path(__file__).parents[2])
     assert done.returncode == -signal.SIGKILL
-    wait_until(lambda: not psutil.pid_exists(int(done.stdout)) or is_zombie(int(done.stdout)))
-
-
-def is_zombie(pid: int) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    return True
+    wait_until(lambda: is_gone(int(done.stdout)))
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])

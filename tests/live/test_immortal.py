@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.driver import clean_environ
 from tests.live.test_interpreters import interpreter
+from tests.unit.alone import alone
 
-ROOT = Path(__file__).parents[2]
 VERSIONS = ("3.9", "3.11", "3.12", "3.13")
 COUNTING = ("3.9", "3.11")
 SOURCE = """
@@ -38,7 +35,7 @@ def function(argument="a name"):
     return argument, len
 """
 LOOK = """
-import gc, json, os, sys
+import gc, sys
 sys.path.insert(0, sys.argv[1])
 import module
 from devrun.child.immortal import immortalize
@@ -53,10 +50,10 @@ results = [module.function() for _ in range(1000)]
 gc.unfreeze()
 gc.collect()
 counted = sorted(name for name in before if after[name] != before[name] and not name.startswith("__"))
-print(json.dumps({"count": count, "counted": counted, "ended": module.ENDED, "left": len(module.SET)}))
+found = {"count": count, "counted": counted, "ended": module.ENDED, "left": len(module.SET)}
 """
 SHARE = """
-import gc, json, os, re, sys
+import gc, os, re, sys
 THINGS = [type(f"Thing{number}", (), {}) for number in range(2000)]
 from devrun.child.immortal import immortalize
 def own_kib():
@@ -72,7 +69,7 @@ if os.fork() == 0:
     os.write(writer, b"%d" % (own_kib() - before))
     os._exit(0)
 os.wait()
-print(os.read(reader, 100).decode())
+found = int(os.read(reader, 100))
 """
 
 
@@ -80,10 +77,7 @@ def run(version: str, script: str, *arguments: str) -> Any:
     python = interpreter(version)
     if python is None:
         pytest.skip(f"there is no Python {version}")
-    argv = [str(python), "-c", script, *arguments]
-    done = subprocess.run(argv, cwd=ROOT, env=clean_environ(), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return alone(script, *arguments, python=python)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -13,10 +13,10 @@ from tests.driver import clean_environ
 ROOT = Path(__file__).parents[2]
 
 
-def alone(script: str, *arguments: str) -> Any:
+def alone(script: str, *arguments: str, python: Path = Path(sys.executable)) -> Any:
     """Run ``script``, which leaves what it has found in ``found``; return that, as JSON knows it."""
     text = f"{script}\nimport json\nprint(json.dumps(found))"
-    argv = [sys.executable, "-c", text, *arguments]
+    argv = [str(python), "-c", text, *arguments]
     done = subprocess.run(argv, cwd=ROOT, env=clean_environ(), capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

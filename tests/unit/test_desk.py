@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec.structs
 import pytest
+from msgspec.structs import replace
 
 from devrun.control.desk import Desk
 from devrun.control.fields import RefusedError
@@ -310,7 +310,7 @@ def test_endpoints(at_the_desk: AtTheDesk) -> None:
         table.happens("nothing of them")
         moved = {**table.snapshot.endpoints, "auth": Endpoint("auth", "127.0.0.1", 5173)}
         await asyncio.sleep(0)
-        table.snapshot = msgspec.structs.replace(table.snapshot, endpoints=moved)
+        table.snapshot = replace(table.snapshot, endpoints=moved)
         table.happens("auth is elsewhere")
         for _ in range(5):
             await asyncio.sleep(0)
