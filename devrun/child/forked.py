@@ -12,6 +12,7 @@ from collections.abc import Generator
 from typing import Any, Callable, NoReturn
 
 from .channel import Channel
+from .environ import EnvironChanges
 from .forks import Start
 from .loading import LoadedFile, Own
 from .parking import Parking
@@ -58,8 +59,8 @@ class Forked:
         self._order = order
         message = self._start.message
         self._refuse_hidden()
-        heard = self._refuse_unseen if message["guessed"] else None
-        self._traces = Traces(own, message["junk"], message["pruned"], heard)
+        self._environ_changes = EnvironChanges(own, self._refuse_unseen if message["guessed"] else None)
+        self._traces = Traces(own, message["junk"], message["pruned"])
         self._parking = Parking(self._channel, order["fds"], self._traces, message["roots"], self._resume)
         self._parking.wanted = frozenset(message["park"])
 
@@ -77,9 +78,10 @@ class Forked:
     @contextlib.contextmanager
     def importing(self, loop: bool) -> Generator[None, None, None]:
         """The app is imported in this context; ``loop``: as if a loop was running."""
-        self._traces.begin()
+        if self._parking.wanted:  # else nobody goes on from here, and a running app is to carry no audit hook
+            self._traces.begin()
         try:
-            with self._loop if loop else contextlib.nullcontext():
+            with self._environ_changes.heard(), self._loop if loop else contextlib.nullcontext():
                 yield
         finally:
             self._traces.end()
@@ -123,7 +125,7 @@ class Forked:
 
         None for an app that changes its environment: it needs to import all of them itself.
         """
-        after = self._traces.environ_changed
+        after = self._environ_changes.first
         modules: list[tuple[str, str]] = []
         if after is None:
             modules = self._installed_since(self._ahead.count)

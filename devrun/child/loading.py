@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib._bootstrap import _call_with_frames_removed as _call  # type: ignore[attr-defined]
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, Callable, Optional, Protocol
 
 from .halves import Halves, split
@@ -66,6 +66,19 @@ class Own:
 @cache  # a fork server has made it when its children need it
 def own_files() -> Own:
     return Own()
+
+
+def asked_by(own: Callable[[str], bool]) -> bool:
+    """Whether own code has asked for what happens now, rather than an installed module that is being imported."""
+    frame: FrameType | None = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib"):
+            return False
+        if own(name):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def stamp(path: str) -> Stamp:

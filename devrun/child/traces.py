@@ -15,21 +15,20 @@ from collections.abc import Generator, Iterable, Iterator
 from functools import lru_cache
 from importlib.util import source_from_cache
 from itertools import islice
-from types import FrameType
 from typing import Any, Callable, Optional
 
 from .halves import Halves
 from .immortal import stop_counting
-from .loading import LoadedFile, Stamp, stamp
-from .looks import Heard, Look, hearing, look
+from .loading import LoadedFile, Stamp, asked_by, stamp
+from .looks import Look, hearing, look
+from .replaced import Replaced
 
 _MOST_FOLDERS = 2000
 _PACKAGES = frozenset(("site-packages", "dist-packages"))
 _WRITING = os.O_WRONLY | os.O_TRUNC | os.O_APPEND
 _SPECIAL = ("/proc/", "/dev/", "/sys/")
-_ENVIRONMENT = ("os.putenv", "os.unsetenv")
 _PROGRAMS = ("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "pty.spawn")
-_HEARD = frozenset(("open", "os.listdir", "os.scandir", "sqlite3.connect", *_PROGRAMS, *_ENVIRONMENT))
+_HEARD = frozenset(("open", "os.listdir", "os.scandir", "sqlite3.connect", *_PROGRAMS))
 Listing = Optional[tuple[int, frozenset[str]]]
 """The mtime_ns of a folder and the names in it; None: there is none."""
 
@@ -38,30 +37,20 @@ class Traces:
     """Hears of what the app's import looks at from ``begin`` to ``end``.
 
     ``junk``: patterns of names that come and go without meaning; ``pruned``: names of folders that hold no source.
-    ``environ_changes`` hears which variable of the environment the app's own code is about to change first.
     """
 
-    def __init__(
-        self,
-        own: Callable[[str], bool],
-        junk: Iterable[str],
-        pruned: Iterable[str],
-        environ_changes: Callable[[str], None] | None = None,
-    ) -> None:
+    def __init__(self, own: Callable[[str], bool], junk: Iterable[str], pruned: Iterable[str]) -> None:
         self._own = own
-        self._environ_changes = environ_changes
         self._pruned = frozenset(pruned)
         self._junk = _matcher(tuple(junk))
         self._files: dict[str, Stamp] = {}
         self._folders: dict[str, Listing] = {}
         self._looks: dict[tuple[str, bool], Look] = {}
-        self._heard: list[Heard] = []
+        self._heard: list[Replaced] = []
         self._listening = False
         self._half_run: tuple[str, Halves] | None = None
         self.obstacle: str | None = None
         """Why an import cannot go on from here later."""
-        self.environ_changed: str | None = None
-        """The variable of the environment that the app's own code was the first to change."""
 
     def begin(self) -> None:
         self._listening = True
@@ -171,11 +160,8 @@ class Traces:
             self._listening = True
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
-        if event in _ENVIRONMENT:
-            self._hear_variable(os.fsdecode(args[0]), os.fsdecode(args[1]) if len(args) > 1 else None)
-            return
         if event in _PROGRAMS:
-            if _asked_by(self._own):
+            if asked_by(self._own):
                 self.obstacle = "runs a program, whose answer may be another one next time"
             return
         target = args[0]
@@ -199,13 +185,6 @@ class Traces:
             except ValueError:
                 return  # byte code without a source: a file like any other would have another name
         self._files.setdefault(path, stamp(path))
-
-    def _hear_variable(self, name: str, value: str | None) -> None:
-        # An installed module that does so while it is imported will do the same when it is preloaded.
-        if self.environ_changed is None and os.environ.get(name) != value and _asked_by(self._own):
-            self.environ_changed = name
-            if self._environ_changes is not None:
-                self._environ_changes(name)
 
     def _has_changed(self, folder: str) -> bool:
         before = self._folders[folder]
@@ -235,19 +214,6 @@ class Traces:
 @lru_cache(maxsize=1)  # a fork server has made it when its children need it
 def _matcher(patterns: tuple[str, ...]) -> Callable[[str], object]:
     return re.compile("|".join(map(fnmatch.translate, patterns)) or "(?!)").match
-
-
-def _asked_by(own: Callable[[str], bool]) -> bool:
-    """Whether own code has asked for what happens now, rather than an installed module that is being imported."""
-    frame: FrameType | None = sys._getframe(3)  # pyright: ignore[reportPrivateUsage]
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if name.startswith("<frozen importlib"):
-            return False
-        if own(name):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _walk(roots: Iterable[str], pruned: frozenset[str]) -> Iterator[str]:

@@ -204,6 +204,21 @@ def test_what_a_resumed_import_prints_and_serves_is_the_apps(
         assert f"[api] out {worker(stack)}" in printed
 
 
+def test_an_app_that_nobody_has_edited_yet_carries_no_audit_hook(
+    project: ProjectBuilder, up: StackStarter, env: Environment
+) -> None:
+    """Python never removes one, and each request would call it some times."""
+    functions = "(one.__qualname__ for one in gc.get_objects() if type(one) is type(lambda: None))"
+    hooks = f"str(sum(name == 'Traces.begin.<locals>.hook' for name in {functions}))"
+    folder = project({"devrun.toml": config(env), "api.py": answering(hooks, "import gc, part"), "part.py": ""})
+    stack = up(folder)
+    stack.wait_ready()
+    assert stack.get("api").text == "0"
+    (folder / "part.py").write_text("1")
+    stack.wait_line(r"^\[devrun\] ready api")
+    assert stack.get("api").text == "1", "whoever goes on from a checkpoint hears what the import opens"
+
+
 @pytest.mark.parametrize(
     ("setting", "kept"), [("", "bcde"), ("checkpoints = 2", "de"), ("checkpoints = 1", "e"), ("checkpoints = 0", "")]
 )
