@@ -1,9 +1,10 @@
 """Requests a second through a devrun worker against plain uvicorn, with the same app, packages and settings.
 
     python -m tests.benchmarks.throughput
-    python -m tests.benchmarks.throughput --rounds 4 --seconds 1 --apps bare
+    python -m tests.benchmarks.throughput --starts 2 --seconds 1 --apps bare
 
-Both servers are up for all of it, and asked in turn, the one that is first changing from pair to pair. Keep-alive
+Both servers are asked in turn, the one that is first changing from pair to pair; and started several times, for where
+a process happens to have its objects makes it up to 2 % faster or slower, for all of its life. Keep-alive
 connections, from ``wrk`` (Debian: apt-get install wrk) where it is there, else from a small Python program. uvicorn's
 access log is measured both on and off: on, every line goes through a pipe, which for uvicorn this program reads, and
 for devrun the launcher, which passes it on to this program.
@@ -25,6 +26,7 @@ from typing import Any
 from rich.table import Table
 
 from tests.benchmarks import load
+from tests.benchmarks.asking import Versions, change
 from tests.benchmarks.environment import Environment, prepare
 from tests.benchmarks.projects import SAMPLES, Sample
 from tests.benchmarks.reports import (
@@ -43,6 +45,8 @@ from tests.benchmarks.servers import Peers, Running, Stack, started, write_proje
 
 DEVRUN, PLAIN = "devrun", "uvicorn"
 LEAST = 0.98
+PATIENCE = 30.0
+"""Seconds that a save may take to be answered."""
 
 Key = tuple[str, bool]
 """An app, and whether the access log is on."""
@@ -63,12 +67,13 @@ def main() -> None:
     document = {
         "benchmark": "throughput",
         **circumstances(environment),
-        "settings": {"rounds": options.rounds, "seconds": options.seconds, "connections": options.connections},
+        "settings": {name: getattr(options, name) for name in ("starts", "edits", "rounds", "seconds", "connections")},
         "generator": "wrk" if generator else "python",
         "results": [_row(key, found) for key, found in pairs.items()],
     }
     caption = (
-        f"Requests a second: median (min-max) of {options.rounds} pairs of {options.seconds} s each, in turn, over "
+        f"Requests a second: median (min-max) of {options.rounds} pairs of {options.seconds} s each, in turn, "
+        f"of each of {options.starts} starts of both, {options.edits} edits before, over "
         f"{options.connections} keep-alive connections, asked by {document['generator']}; ratio of the medians; pairs: "
         "the median (min-max) of the ratios within a pair."
     )
@@ -76,8 +81,10 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    options: ArgumentParser = parser(__doc__, rounds=10)
-    options.add_argument("--seconds", type=positive, default=3, help="of one block (%(default)s)")
+    options: ArgumentParser = parser(__doc__, rounds=2)
+    options.add_argument("--starts", type=positive, default=6, help="of both sides (%(default)s)")
+    options.add_argument("--seconds", type=positive, default=2, help="of one block (%(default)s)")
+    options.add_argument("--edits", type=int, default=0, help="saved before: a worker then goes on from a checkpoint")
     options.add_argument("--connections", type=positive, default=16, help="kept alive (%(default)s)")
     options.add_argument("--python", action="store_true", help="ask with the Python program, also where wrk is there")
     options.add_argument("--apps", type=lambda text: text.split(","), default=["bare", "small"], help="(bare,small)")
@@ -103,19 +110,23 @@ def _measure(
         return Peers(theirs, sample, lambda app, port: [*command, app, "--port", str(port), *flags], environment.bin)
 
     path = sample.places[0].path
-    with ExitStack() as stack:
-        running = {
-            DEVRUN: stack.enter_context(started(lambda: Stack(ours, sample, "--plain"), path)),
-            PLAIN: stack.enter_context(started(plain, path)),
-        }
-        ports = {side: next(iter(up.ports.values())) for side, up in running.items()}
-        for number in range(-1, options.rounds):  # the first pair warms up
-            order = [DEVRUN, PLAIN] if number % 2 else [PLAIN, DEVRUN]
-            say(f"{sample.name}, access log {'on' if log else 'off'}: pair {number + 1} of {options.rounds}")
-            for side in order:
-                rate = _rate(generator, ports[side], path, options)
-                if number >= 0:
-                    found[side].values.append(rate)
+    versions = Versions()
+    for start in range(options.starts):
+        say(f"{sample.name}, access log {'on' if log else 'off'}: start {start + 1} of {options.starts}")
+        with ExitStack() as stack:
+            running = {
+                DEVRUN: stack.enter_context(started(lambda: Stack(ours, sample, "--plain"), path)),
+                PLAIN: stack.enter_context(started(plain, path)),
+            }
+            for _ in range(options.edits):
+                place = sample.places[0]
+                change(ours / place.file, versions.next(), running[DEVRUN].ports, place.path, PATIENCE)
+            ports = {side: next(iter(up.ports.values())) for side, up in running.items()}
+            for number in range(-1, options.rounds):  # the first pair warms up
+                for side in [DEVRUN, PLAIN] if (start + number) % 2 else [PLAIN, DEVRUN]:
+                    rate = _rate(generator, ports[side], path, options)
+                    if number >= 0:
+                        found[side].values.append(rate)
 
 
 def _rate(generator: str | None, port: int, path: str, options: Namespace) -> float:
