@@ -75,12 +75,17 @@ async def run(plan: Plan, project: Project, mode: Mode, read: Callable[[], Plan]
         if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:  # nohup
             loop.add_signal_handler(signum, stack.stop)
     painting = asyncio.create_task(view.run())
+    painting.add_done_callback(lambda _: stack.stop())  # it fails by a mistake of ours: better loud than frozen
     try:
         with nullcontext() if screen is None else keyboard(screen, stack, browser):
             code = await stack.run()
     finally:
-        view.close()
         painting.cancel()
+        try:
+            with suppress(asyncio.CancelledError):
+                await painting
+        finally:
+            view.close()
     go_deaf(SIGNALS)
     return code
 

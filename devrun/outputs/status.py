@@ -77,7 +77,7 @@ class AppStatus(Struct, frozen=True):
     name: str
     state: str
     url: str | None
-    """None for a command that does not listen, as are ``host`` and ``port``."""
+    """None for a command that does not listen and for an app that is being removed, as are ``host`` and ``port``."""
     host: str | None
     port: int | None
     pid: int | None = None
@@ -217,14 +217,14 @@ def _why_command(state: CommandState, now: float) -> str:
 
 def app_status(snapshot: Snapshot, name: str, now: float) -> AppStatus:
     """Return how the app ``name`` is."""
-    state, endpoint = snapshot.apps[name], snapshot.endpoints[name]
-    phase = state.phase
+    state, phase = snapshot.apps[name], snapshot.apps[name].phase
+    endpoint = snapshot.endpoints.get(name)  # none: the app was removed, and has not ended yet
     return AppStatus(
         name=name,
         state=word_of(state),
-        url=endpoint.url,
-        host=endpoint.host,
-        port=endpoint.port,
+        url=None if endpoint is None else endpoint.url,
+        host=None if endpoint is None else endpoint.host,
+        port=None if endpoint is None else endpoint.port,
         pid=None if isinstance(phase, Halted) else pid_of(phase),
         up_seconds=max(now - phase.since, 0.0) if isinstance(phase, Serving) else None,
         retry_seconds=max(phase.retry_at - now, 0.0) if isinstance(phase, Backoff) else None,

@@ -25,6 +25,16 @@ def flood():
 threading.Thread(target=flood, daemon=True).start()
 """,
 )
+SLOW_END = """
+import asyncio, os
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        for kind in ("startup", "shutdown"):
+            await receive()
+            while kind == "shutdown" and not os.path.exists("go"):
+                await asyncio.sleep(0.01)
+            await send({"type": f"lifespan.{kind}.complete"})
+"""
 
 
 @contextmanager
@@ -89,6 +99,26 @@ def test_why_an_app_is_broken_stands_in_the_table(project: ProjectBuilder) -> No
         write_files(folder, {"main.py": answering("'x'")})
         terminal.wait(lambda _: table(terminal) and table(terminal)[0].split()[:2] == ["api", "ready"])
         assert len(table(terminal)) == 1
+        terminal.type("q")
+
+
+def test_the_table_follows_the_config(project: ProjectBuilder) -> None:
+    """An app that is removed stands there until it has ended; what comes after that is shown, too."""
+    slow = f"print('up')\n{SLOW_END}"
+    folder = project({"devrun.toml": TOML, "main.py": answering("'x'"), "other.py": slow})
+    other = TOML + '[apps.other]\napp = "other:app"\ngrace = 30\n'
+    with Terminal(100, 30) as terminal, devrun_up(folder, terminal):
+        terminal.wait_text("stack ready api=")
+        write_files(folder, {"devrun.toml": other})
+        terminal.wait(lambda _: [row.split()[:2] for row in table(terminal)] == [["api", "ready"], ["other", "ready"]])
+        write_files(folder, {"devrun.toml": TOML})
+        terminal.wait(
+            lambda _: [row.split()[:2] for row in table(terminal)] == [["api", "ready"], ["other", "stopping"]]
+        )
+        (folder / "go").touch()
+        terminal.wait(lambda _: [row.split()[:2] for row in table(terminal)] == [["api", "ready"]])
+        write_files(folder, {"main.py": "import nowhere"})
+        terminal.wait(lambda _: "broken" in " ".join(table(terminal)))
         terminal.type("q")
 
 

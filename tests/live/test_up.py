@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ProjectBuilder, StackStarter
-from tests.driver import wait_until
+from tests.driver import clean_environ, wait_until
 from tests.live.apps import RESPOND, TOML, answering
 
 REPORT = answering(
@@ -303,3 +304,27 @@ def test_a_killed_launcher_is_repaired_by_the_next_up(project: ProjectBuilder, u
     assert again.get("api").text == "x"
     assert again.stop() == 0
     wait_until(lambda: (folder / ".env").read_bytes() == b"MINE=1")
+
+
+def test_a_view_that_fails_does_not_look_alive(project: ProjectBuilder) -> None:
+    script = """
+import sys
+from devrun.cli import main, up
+choose = up.choose
+async def run():
+    raise RuntimeError("cannot paint")
+def failing(*args):
+    view = choose(*args)
+    view.run = run
+    return view
+up.choose = failing
+sys.argv = ["devrun", "up"]
+main.main()
+"""
+    folder = project({"devrun.toml": TOML, "main.py": answering("'x'")})
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, env=clean_environ(), capture_output=True, text=True, timeout=60
+    )
+    assert found.returncode == 1
+    assert "cannot paint" in found.stderr
+    assert "[devrun] stack down" in found.stdout

@@ -135,6 +135,16 @@ def test_what_is_leaving_is_stopping() -> None:
     assert state_of(Stopped(), leaving=(RUN,)).state == "stopping"
 
 
+def test_an_app_that_was_removed_is_there_until_it_has_ended() -> None:
+    """Its address is given up at once."""
+    leaving = AppState("api", Stopped(), 1, (RUN,))
+    snapshot = Snapshot(0, "shop", {}, {"api": leaving}, {})
+    found = app_status(snapshot, "api", NOW)
+    assert (found.state, found.url, found.host, found.port) == ("stopping", None, None, None)
+    assert read(document(replace(SHOP, apps=(found,)))).apps == (found,)
+    assert "stopping" in listing(replace(SHOP, apps=(found,)), Room(80))[2].plain
+
+
 def test_times_are_told_where_they_mean_something() -> None:
     serving = state_of(Serving(RUN, 7, 90.0), reloads=3, reload_seconds=0.042)
     assert (serving.up_seconds, serving.retry_seconds, serving.reloads, serving.reload_seconds) == (10, None, 3, 0.042)
