@@ -135,9 +135,9 @@ class OwnLoader(SourceFileLoader):
 
 
 class OwnFinder:
-    """Finds what ``PathFinder`` finds; reports own files before they are read, and own names that were not found.
+    """Finds what ``PathFinder`` and the finders behind it find, as those of packages that are installed editable.
 
-    ``pauses`` is asked before each own file.
+    Reports own files before they are read, and own names that were not found. ``pauses`` is asked before each own file.
     """
 
     def __init__(self, own: Own, report: Report, pauses: Pauses | None = None) -> None:
@@ -147,18 +147,19 @@ class OwnFinder:
         self._absent: set[str] = set()
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target)
+        spec = PathFinder.find_spec(name, path, target) or _find_behind(name, path, target)
         if spec is None:
             self._report_absent(name, sys.path if path is None else path)
             return None
         if spec.origin is None and spec.submodule_search_locations is not None:  # a namespace package
             self._report_absent("__init__", list(spec.submodule_search_locations))
-        elif type(spec.loader) is SourceFileLoader and self._own(spec.loader.path):
-            if self._pauses is not None and self._pauses.before(spec.loader.path):
+        elif spec.has_location and spec.origin and self._own(spec.origin):
+            if self._pauses is not None and self._pauses.before(spec.origin):
                 PathFinder.invalidate_caches()
                 return self.find_spec(name, path, target)  # it may be found elsewhere by now
-            self._report([(os.path.abspath(spec.loader.path), stamp(spec.loader.path))])
-            spec.loader = OwnLoader(spec.loader.name, spec.loader.path, self._pauses)
+            self._report(_files_of(spec))
+            if type(spec.loader) is SourceFileLoader:  # another one may do more with the source, and is left alone
+                spec.loader = OwnLoader(spec.loader.name, spec.loader.path, self._pauses)
         return spec
 
     def _report_absent(self, name: str, folders: Sequence[str]) -> None:
@@ -174,6 +175,33 @@ class OwnFinder:
                 absent += [(base + ".py", None), (os.path.join(base, "__init__.py"), None)]
         if absent:
             self._report(absent)
+
+
+def _find_behind(name: str, path: Sequence[str] | None, target: Any) -> ModuleSpec | None:
+    behind = sys.meta_path[sys.meta_path.index(PathFinder) + 1 :] if PathFinder in sys.meta_path else []
+    for finder in behind:
+        find = getattr(finder, "find_spec", None)
+        spec: ModuleSpec | None = None if find is None else find(name, path, target)
+        if find is None or spec is not None:  # without: an old one, that Python itself knows how to ask
+            return spec
+    return None
+
+
+def _files_of(spec: ModuleSpec) -> list[LoadedFile]:
+    """Return what a module consists of: its file, and that no package of its name is there, which would come first."""
+    path = os.path.abspath(spec.origin or "")
+    files = [(path, stamp(path))]
+    if spec.submodule_search_locations is None:
+        package = os.path.join(os.path.dirname(path), spec.name.rpartition(".")[2], "__init__.py")
+        files.append((package, stamp(package)))
+    return files
+
+
+def missing(name: str) -> list[LoadedFile]:
+    """Return the files whose creation would let this import be found, those that ``pip install`` makes among them."""
+    bases = [os.path.join(os.path.abspath(folder), *name.split(".")) for folder in sys.path]
+    there = [base for base in bases if os.path.isdir(os.path.dirname(base))]
+    return [(path, stamp(path)) for base in there for path in (base + ".py", os.path.join(base, "__init__.py"))]
 
 
 def awaited(target: str) -> list[LoadedFile]:

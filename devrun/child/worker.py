@@ -108,7 +108,10 @@ def serve(order: dict[str, Any], channel: Any, sockets: list[socket.socket], for
         return None
     if isinstance(problem, serving.SetupProblem):
         return setup_failure(str(problem))
-    failure: dict[str, Any] = sibling("failure").describe(serving.culprit(problem), own)
+    culprit = serving.culprit(problem)
+    if isinstance(culprit, ModuleNotFoundError) and culprit.name:
+        report(loading.missing(culprit.name))
+    failure: dict[str, Any] = sibling("failure").describe(culprit, own)
     failure["kind"] = "startup" if isinstance(problem, serving.StartupProblem) else "import"
     return serving.refine(failure, problem)  # type: ignore[no-any-return]
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.conftest import ProjectBuilder, StackStarter
-from tests.driver import Stack, wait_until
+from tests.driver import Stack, wait_until, write_files
 from tests.live.apps import answering
 from tests.live.environments import (
     Diary,
@@ -308,6 +308,49 @@ def test_a_reload_sees_what_was_installed_upgraded_edited_and_removed(
     assert both(4) == {"(None, True)"}, "removed"
     assert warnings(stack) == []
     wait_until(lambda: len(server_pids(stack)) == 1, "old fork servers are alive")
+
+
+@pytest.mark.parametrize("engine", ["fork", "spawn"])
+def test_installing_what_an_app_lacks_mends_it(
+    project: ProjectBuilder, up: StackStarter, env: Environment, engine: str
+) -> None:
+    toml = config(env).replace('engine = "fork"', f'engine = "{engine}"')
+    stack = up(project({"devrun.toml": toml, "api.py": answering("tool.VALUE", "import tool")}))
+    stack.wait_line(r"\] broken api: .*: ModuleNotFoundError: No module named 'tool'$")
+    env.install("tool", "from tool.part import VALUE")
+    stack.wait_line(r"\] broken api: .*: ModuleNotFoundError: No module named 'tool.part'")
+    (env.packages / "tool/part.py").write_text("VALUE = 'here'")
+    stack.wait_line(r"\] ready api")
+    assert stack.get("api").text == "here"
+
+
+@pytest.mark.parametrize("engine", ["fork", "spawn"])
+def test_a_package_that_is_installed_editable(
+    project: ProjectBuilder, up: StackStarter, env: Environment, tmp_path: Path, engine: str
+) -> None:
+    """As setuptools does it: a finder behind Python's own, which a ``.pth`` file installs."""
+    tool = tmp_path / "elsewhere/tool/__init__.py"
+    write_files(tmp_path, {"elsewhere/tool/__init__.py": "VALUE = 1"})
+    finder = f"""
+import sys
+from importlib.util import spec_from_file_location
+class Finder:
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == "tool":
+            return spec_from_file_location(name, {str(tool)!r}, submodule_search_locations=[{str(tool.parent)!r}])
+sys.meta_path.append(Finder)
+"""
+    write_files(env.packages, {"tool_finder.py": finder, "tool.pth": "import tool_finder\n"})
+    toml = config(env).replace('engine = "fork"', f'engine = "{engine}"')
+    stack = up(project({"devrun.toml": toml, "api.py": answering("str(tool.VALUE)", "import tool")}))
+    stack.wait_ready()
+    for number in (2, 3, 4):
+        tool.write_text(f"VALUE = {number}")
+        stack.wait_line(r"\] reloading api")
+        stack.wait_line(r"\] ready api")
+        assert stack.get("api").text == str(number)
+    assert parked(stack) == ([os.path.relpath(tool, stack.folder.resolve())] if engine == "fork" else [])
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import os
 import py_compile
 import sys
 from collections.abc import Iterator
-from importlib.machinery import PathFinder
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, PathFinder, SourceFileLoader
 from importlib.util import cache_from_source
 from pathlib import Path
 
@@ -38,7 +38,8 @@ def test_own_files_are_reported_with_their_stamp(tmp_path: Path, seen: Loaded) -
     (tmp_path / "pack/__init__.py").write_text("from . import part")
     (tmp_path / "pack/part.py").write_text("")
     importlib.import_module("pack")
-    assert seen == {str(path): loading.stamp(str(path)) for path in (tmp_path / "pack").glob("*.py")}
+    files = {str(path): loading.stamp(str(path)) for path in (tmp_path / "pack").glob("*.py")}
+    assert seen == {**files, str(tmp_path / "pack/part/__init__.py"): None}, "a package of that name would come first"
 
 
 def test_a_file_is_reported_before_it_is_run(tmp_path: Path, seen: Loaded) -> None:
@@ -71,6 +72,60 @@ def test_an_absent_module_that_is_tried_all_the_time_is_reported_once(
     assert files == [
         str(tmp_path / name) for name in ("nowhere.py", "nowhere/__init__.py", "elsewhere.py", "elsewhere/__init__.py")
     ]
+
+
+EDITABLE = """
+import sys
+from importlib.util import spec_from_file_location
+class Finder:
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == "tool":
+            return spec_from_file_location(name, {file!r}, submodule_search_locations=[{folder!r}])
+sys.meta_path.append(Finder)
+"""
+
+
+def test_a_package_that_is_installed_editable(tmp_path: Path, seen: Loaded) -> None:
+    """setuptools finds it behind ``PathFinder``: https://setuptools.pypa.io/en/latest/userguide/development_mode.html"""
+    folder = tmp_path / "elsewhere/tool"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("from . import part")
+    (folder / "part.py").write_text("")
+    exec(EDITABLE.format(file=str(folder / "__init__.py"), folder=str(folder)), {})
+    loader = importlib.import_module("tool").__loader__
+    assert isinstance(loader, loading.OwnLoader), "no byte code that could be stale"
+    assert {str(path) for path in folder.glob("*.py")} <= set(seen)
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("nowhere")
+
+
+def test_a_finder_of_an_old_kind_is_left_to_python(
+    tmp_path: Path, seen: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, object()])
+    (tmp_path / "part.py").write_text("")
+    importlib.import_module("part")
+    assert str(tmp_path / "part.py") in seen
+    finder = next(one for one in sys.meta_path if isinstance(one, loading.OwnFinder))
+    assert finder.find_spec("nowhere") is None
+
+
+def test_an_own_module_with_a_loader_of_its_own_kind(tmp_path: Path, seen: Loaded) -> None:
+    """beartype and others load source in their own way; a module may also be a library in the project's folder."""
+
+    class Loader(SourceFileLoader):
+        pass
+
+    (tmp_path / "part.py").write_text("VALUE = 1")
+    library = tmp_path / f"_own{EXTENSION_SUFFIXES[0]}"
+    library.write_bytes(b"none")
+    hook = FileFinder.path_hook((ExtensionFileLoader, EXTENSION_SUFFIXES), (Loader, [".py"]))
+    sys.path_importer_cache[str(tmp_path)] = hook(str(tmp_path))
+    assert type(importlib.import_module("part").__loader__) is Loader
+    with pytest.raises(ImportError):
+        importlib.import_module("_own")
+    assert {str(tmp_path / "part.py"), str(library)} <= set(seen)
 
 
 def test_foreign_files_are_not_reported(seen: Loaded) -> None:
@@ -156,3 +211,20 @@ def test_what_may_mend_an_interpreter_without_uvicorn(tmp_path: Path, monkeypatc
     assert files[str(tmp_path / "shop.py")] is not None
     assert files[str(tmp_path / "shop/__init__.py")] is None
     assert any(path.endswith("uvicorn/__init__.py") for path in files)
+
+
+def test_what_may_mend_an_import_that_was_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = tmp_path / "site-packages"
+    (packages / "half").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", str(packages), str(tmp_path / "nowhere")])
+    assert [path for path, _ in loading.missing("tool")] == [
+        str(tmp_path / "tool.py"),
+        str(tmp_path / "tool/__init__.py"),
+        str(packages / "tool.py"),
+        str(packages / "tool/__init__.py"),
+    ]
+    assert [path for path, _ in loading.missing("half.part")] == [
+        str(packages / "half/part.py"),
+        str(packages / "half/part/__init__.py"),
+    ]
