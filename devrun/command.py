@@ -27,6 +27,7 @@ from devrun.events import (
     Tell,
     Terminate,
 )
+from devrun.notices import overdue
 from devrun.phases import STABLE_SECONDS, ending, pause_after
 from devrun.plan import CommandRules, Endpoint
 from devrun.state import (
@@ -55,7 +56,7 @@ def of_leaving(state: CommandState, event: RunEvent) -> CommandChange:
             told = isinstance(left.phase, Off) and not left.leaving
             return left, (Tell(AppStopped(state.name)),) if told else ()
         case Expired(alarm=Alarm.KILL):
-            return state, (Kill(event.run),)
+            return state, (Kill(event.run), Tell(overdue(state.name)))
         case _:
             return state, ()
 

@@ -45,6 +45,7 @@ from devrun.events import (
     Warned,
     Watch,
 )
+from devrun.notices import overdue
 from devrun.phases import FIRST_DELAY, STABLE_SECONDS, ending, pause_after, with_pid
 from devrun.state import (
     AppRules,
@@ -80,7 +81,7 @@ def of_leaving(state: AppState, event: RunEvent) -> Change:
         case Exited():
             return _begin_if_alone(replace(state, leaving=tuple(r for r in state.leaving if r != event.run)))
         case Expired(alarm=Alarm.KILL):
-            return state, (Kill(event.run),)
+            return state, (Kill(event.run), Tell(overdue(state.name)))
         case _:
             return state, ()
 

@@ -108,6 +108,11 @@ class StackDown(Struct, frozen=True):
     pass
 
 
+def overdue(name: str) -> Warned:
+    """A part that was asked to end has not, in the time that it had."""
+    return Warned("did not end within `grace`, and was killed", name)
+
+
 Notice = (
     StackStarting
     | Wrote

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 import socket
 from typing import Any
 
@@ -17,6 +18,7 @@ from uvicorn.importer import ImportFromStringError, import_from_string
 from . import eventstreams
 from .identifying import identify
 
+_logger = logging.getLogger("uvicorn.error")
 LIFESPAN_SHARE = 0.2
 """Seconds of ``grace`` that requests leave to the lifespan shutdown (at most half of it)."""
 POLL_SECONDS = 0.005
@@ -210,8 +212,10 @@ class Server(uvicorn.Server):
             await asyncio.sleep(POLL_SECONDS)
             turns += 1
             self._tell_connections(told, patient=turns < FIRST_WORD_TURNS)
+        if state.tasks and not self.force_exit:  # uvicorn's words, but for the name of the setting
+            _logger.error("Cancel %s running task(s), grace (%gs) exceeded", len(state.tasks), self.grace)
         for task in state.tasks:
-            task.cancel()
+            task.cancel("Task cancelled, grace exceeded")
         if not self.force_exit:
             await self.lifespan.shutdown()
 

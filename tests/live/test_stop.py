@@ -115,6 +115,23 @@ def test_nothing_holds_up_the_end(project: ProjectBuilder, up: StackStarter, how
         assert stack.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("sleep", r"Cancel 1 running task\(s\), grace \(1s\) exceeded"),
+        ("block", r"^\[devrun\] warning: api: did not end within `grace`, and was killed"),
+        ("lifespan", r"^\[devrun\] warning: api: did not end within `grace`, and was killed"),
+    ],
+)
+def test_what_is_cut_off_is_told(project: ProjectBuilder, up: StackStarter, how: str, words: str) -> None:
+    folder = project({"devrun.toml": TOML + "grace = 1\n", "main.py": SOURCE})
+    stack = up(folder)
+    stack.wait_ready()
+    with held(stack, how):
+        (folder / "main.py").write_text(SOURCE.replace("VERSION = 1", "VERSION = 2"))
+        stack.wait_line(words)
+
+
 def test_an_event_stream_ends_cleanly_and_at_once(project: ProjectBuilder, up: StackStarter) -> None:
     folder = project({"devrun.toml": TOML + "grace = 60\n", "main.py": SOURCE})
     stack = up(folder)

@@ -41,6 +41,7 @@ from devrun.events import (
     Terminate,
     UpAsked,
 )
+from devrun.notices import overdue
 from devrun.plan import AppRules, CommandRules, Endpoint
 from devrun.state import Ended, Launching, Off, Resting, Running, Snapshot, Stopped, Waiting
 from devrun.step import initial, step
@@ -199,7 +200,7 @@ def test_a_restart_by_name_starts_it_when_the_old_run_is_gone() -> None:
         Arm(run(), Alarm.KILL, GRACE),
     ]
     snapshot, effects = play(snapshot, Loaded(run(), (), 6.0), Expired(run(), Alarm.KILL, 8.0))
-    assert effects == [Kill(run())]
+    assert effects == [Kill(run()), Tell(overdue("web"))]
     snapshot, effects = play(snapshot, RestartAsked(("web",), 8.1), Exited(run(), -9, (), 8.2))
     assert effects == [Launch(run(2)), Arm(run(2), Alarm.SETTLE, SETTLE_SECONDS)]
     assert snapshot.endpoints == {"web": HERE}

@@ -51,6 +51,7 @@ from devrun.events import (
     Watch,
 )
 from devrun.life import PAGE_SECONDS
+from devrun.notices import overdue
 from devrun.phases import LONGEST_DELAY, ending
 from devrun.plan import Endpoint
 from devrun.state import (
@@ -168,7 +169,7 @@ def test_what_outlives_its_grace_is_killed() -> None:
     snapshot, effects = play(
         serving(stack()), FilesChanged("api", ("a.py",), 5.0), Imported(new, 5.1), Expired(old, Alarm.KILL, 6.0)
     )
-    assert effects[-1] == Kill(old)
+    assert effects[-2:] == [Kill(old), Tell(overdue("api"))]
     _, effects = play(snapshot, Exited(old, -9, (), 6.1), Expired(old, Alarm.KILL, 7.0))
     assert effects == [Begin(new)]
 
