@@ -128,6 +128,9 @@ def _be_worker(start: Start, server: _Server, work: Work) -> None:
     order = {**channel.receive(), "fds": start.sockets}
     os.environ.update(message["environ"])
     os.chdir(message["cwd"])
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None:  # where the processes of a pool look for modules: where it was imported
+        process.ORIGINAL_DIR = message["cwd"]  # type: ignore[attr-defined]
     work(order, channel, Forked(start, channel, server.ahead()))
 
 

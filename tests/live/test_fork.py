@@ -161,6 +161,28 @@ def test_apps_do_not_share_a_relative_search_path(project: ProjectBuilder, up: S
 # --- what must not be imported ahead ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_pool_of_an_app_in_another_folder_finds_that_folders_modules(
+    project: ProjectBuilder, up: StackStarter, env: Environment, method: str
+) -> None:
+    """The fork server was started in the folder of the other app."""
+    head = f"""
+    import concurrent.futures, multiprocessing, work
+    pool = concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("{method}"))
+    """
+    toml = config(env, "one", "two")
+    files = {
+        "devrun.toml": toml.replace('"one:app"', '"one:app"\ncwd = "1"').replace('"two:app"', '"two:app"\ncwd = "2"')
+    }
+    for number, name in ((1, "one"), (2, "two")):
+        files[f"{number}/{name}.py"] = answering("pool.submit(work.which).result()", head)
+        files[f"{number}/work.py"] = f"import os\ndef which():\n    return '{name} ' + os.path.basename(os.getcwd())\n"
+    stack = up(project(files))
+    stack.wait_ready()
+    assert [stack.get(name).text for name in ("one", "two")] == ["one 1", "two 2"]
+    assert len(server_pids(stack)) == 1, "one fork server for both"
+
+
 def test_what_cannot_be_imported_ahead_is_left_out_by_name(
     project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary
 ) -> None:
