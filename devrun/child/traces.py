@@ -26,9 +26,12 @@ from .replaced import Replaced
 _MOST_FOLDERS = 2000
 _PACKAGES = frozenset(("site-packages", "dist-packages"))
 _WRITING = os.O_WRONLY | os.O_TRUNC | os.O_APPEND
+_BYTE_CODE = f"{os.sep}__pycache__"
 _SPECIAL = ("/proc/", "/dev/", "/sys/")
 _PROGRAMS = ("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "pty.spawn")
-_HEARD = frozenset(("open", "os.listdir", "os.scandir", "sqlite3.connect", *_PROGRAMS))
+_HEARD = frozenset(("open", "os.listdir", "os.scandir", "os.mkdir", "sqlite3.connect", *_PROGRAMS))
+_KEEPS_NUMBER = "psutil"
+"""Whose objects hold on to the number of the process that made them. Many others ask for it only to notice a fork."""
 Listing = Optional[tuple[int, frozenset[str]]]
 """The mtime_ns of a folder and the names in it; None: there is none."""
 
@@ -46,11 +49,11 @@ class Traces:
         self._files: dict[str, Stamp] = {}
         self._folders: dict[str, Listing] = {}
         self._looks: dict[tuple[str, bool], Look] = {}
+        self._made: list[str] = []
         self._heard: list[Replaced] = []
         self._listening = False
         self._half_run: tuple[str, Halves] | None = None
-        self.obstacle: str | None = None
-        """Why an import cannot go on from here later."""
+        self._obstacle: str | None = None
 
     def begin(self) -> None:
         self._listening = True
@@ -62,7 +65,15 @@ class Traces:
                 audit(event, args)
 
         sys.addaudithook(hook)
-        self._heard = hearing(self._look)
+        self._heard = [*hearing(self._look), Replaced("getpid", self._hear_number)]
+        self._heard[-1].install()
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why an import cannot go on from here later."""
+        # The run that has made it may remove it when it ends, as it does with temporary folders.
+        made = next(filter(os.path.lexists, self._made), None)
+        return self._obstacle if made is None else f"makes {made}, which may be gone next time"
 
     @property
     def count(self) -> int:
@@ -162,7 +173,7 @@ class Traces:
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
         if event in _PROGRAMS:
             if asked_by(self._own):
-                self.obstacle = "runs a program, whose answer may be another one next time"
+                self._obstacle = "runs a program, whose answer may be another one next time"
             return
         target = args[0]
         if isinstance(target, int):
@@ -173,10 +184,18 @@ class Traces:
         if event == "sqlite3.connect":
             for name in (path, path + "-wal", path + "-journal"):
                 self._files.setdefault(name, stamp(name))
-        elif event != "open":
-            self._folders.setdefault(path, self._list(path))
-        elif not args[2] & _WRITING:
+        elif event == "os.mkdir" or (event == "open" and args[2] & _WRITING):
+            if _BYTE_CODE not in path and not os.path.lexists(path):
+                self._made.append(path)
+        elif event == "open":
             self._hear_file(path)
+        else:
+            self._folders.setdefault(path, self._list(path))
+
+    def _hear_number(self) -> None:
+        caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
+        if self._listening and (self._own(caller.f_code.co_filename) or caller.f_globals["__name__"] == _KEEPS_NUMBER):
+            self._obstacle = "asks for the number of its process, which will be another one next time"
 
     def _hear_file(self, path: str) -> None:
         if path.endswith(".pyc"):

@@ -60,7 +60,7 @@ class Diary:
         """Source that writes these words (expressions) and the process's number; no name of it stays behind."""
         text = ", ".join(words)
         return f"(lambda file, os: (print({text}, os.getpid(), file=file), file.close()))" + (
-            f"(open({str(self._file)!r}, 'a'), __import__('os'))\n"
+            f"(open({str(self._file)!r}, 'a'), __import__('posix'))\n"
         )
 
     def note(self, word: str) -> str:

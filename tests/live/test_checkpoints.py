@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ProjectBuilder, StackStarter
 from tests.driver import Stack, wait_until, write_files
-from tests.live.apps import answering
+from tests.live.apps import RESPOND, answering
 from tests.live.environments import Diary, Environment, config, details, engine, parked, server, worker, zombies
 from tests.live.terminals import Terminal
 from tests.live.test_terminal import devrun_up
@@ -345,6 +345,7 @@ def test_a_data_file_that_a_resumed_import_has_read(
     [
         (TICKER, "starts a thread (ticker)"),
         ("import os; FILE = open(os.devnull)", "leaves a descriptor open (/dev/null)"),
+        ("import os; NUMBER = os.getpid()", "asks for the number of its process, which will be another one next time"),
     ],
 )
 def test_a_process_that_is_not_alone_is_not_parked(
@@ -368,6 +369,35 @@ def test_a_process_that_is_not_alone_is_not_parked(
     assert parked(stack) == ["a.py", "b.py", "c.py"]
     assert engine(stack)["refused"] is None
     assert chain.edit(stack, "c", 3) == FROM_C
+
+
+def test_what_an_import_makes_and_its_end_removes_is_there(
+    project: ProjectBuilder, up: StackStarter, env: Environment
+) -> None:
+    api = f"""
+import early, leaf, os
+{RESPOND}
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send, shutdown=early.clean)
+    else:
+        await respond(send, (leaf.VALUE, os.path.isdir(early.PLACE.name)))
+"""
+    early = """
+import tempfile
+PLACE = tempfile.TemporaryDirectory()
+async def clean():
+    PLACE.cleanup()
+"""
+    folder = project({"devrun.toml": config(env), "api.py": api, "early.py": early, "leaf.py": "VALUE = 0"})
+    stack = up(folder)
+    stack.wait_ready()
+    for value in range(1, 5):
+        (folder / "leaf.py").write_text(f"VALUE = {value}")
+        stack.wait_line(r"\] ready api")
+        assert stack.get("api").text == f"({value}, True)"
+    assert "which may be gone next time" in engine(stack)["refused"]
 
 
 def test_what_is_no_edit_of_a_module_imports_everything_anew(

@@ -343,6 +343,47 @@ def test_folders_of_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert package_folders() == ["/x/lib/site-packages", "/usr/lib/dist-packages/"]
 
 
+# --- what it makes ----------------------------------------------------------------------------------------------------
+
+
+MAKERS = ("os.mkdir(path)", "os.makedirs(path)", "open(path, 'w').close()", "open(path, 'a').close()")
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_what_an_import_makes_its_end_may_remove(traces: Traces, folder: Path, make: str) -> None:
+    made = folder / "made"
+    traces.begin()
+    run(folder, f"import os; path = {str(made)!r}; {make}")
+    assert traces.obstacle == f"makes {made}, which may be gone next time"
+    made.rmdir() if made.is_dir() else made.unlink()
+    assert traces.obstacle is None
+
+
+def test_what_was_there_before_does_not_count(traces: Traces, folder: Path) -> None:
+    (folder / "log").touch()
+    traces.begin()
+    run(folder, f"import os; os.makedirs({str(folder)!r}, exist_ok=True); open({str(folder / 'log')!r}, 'a').close()")
+    traces.end()
+    assert traces.obstacle is None
+
+
+@pytest.mark.parametrize(
+    ("source", "asks"),
+    [
+        ("import psutil; psutil.Process()", True),
+        ("import os; NAME = f'worker-{os.getpid()}'", True),
+        ("import logging; logging.getLogger('devrun.test').warning('x')", False),
+    ],
+)
+def test_who_asks_for_the_number_of_its_process(traces: Traces, folder: Path, source: str, asks: bool) -> None:
+    run(folder, "import logging, psutil")
+    traces.begin()
+    run(folder, source)
+    traces.end()
+    reason = "asks for the number of its process, which will be another one next time"
+    assert traces.obstacle == (reason if asks else None)
+
+
 # --- what is only looked at -------------------------------------------------------------------------------------------
 
 
