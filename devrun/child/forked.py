@@ -17,7 +17,7 @@ from .forks import Start
 from .loading import LoadedFile, Own
 from .parking import Parking
 from .standin import LoopStandIn
-from .traces import Traces, installed_modules, is_package_file
+from .traces import Traces, installed_modules, is_package_file, package_folders
 
 Order = dict[str, Any]
 
@@ -58,7 +58,8 @@ class Forked:
         self._own = own
         self._order = order
         message = self._start.message
-        self._refuse_hidden()
+        self._refuse_hidden(".")
+        self._searched = frozenset(("", *sys.path))
         self._environ_changes = EnvironChanges(own, self._refuse_unseen if message["guessed"] else None)
         self._traces = Traces(own, message["junk"], message["pruned"])
         self._parking = Parking(self._channel, order["fds"], self._traces, message["roots"], self._resume)
@@ -86,6 +87,7 @@ class Forked:
         finally:
             self._traces.end()
             self._parking.wanted = frozenset()  # what is imported from now on is imported by a running app
+            self._refuse_hidden(*self._put_in_front())
         self._tell_modules()
 
     def _resume(self, start: Start) -> None:
@@ -96,12 +98,19 @@ class Forked:
         self._loaded = self._traces.known(self._loaded)
         self._channel.send({"is": "loaded", "files": self._loaded})
 
-    def _refuse_hidden(self) -> None:
+    def _refuse_hidden(self, *folders: str) -> None:
         """A file of the app's that has the name of a module which is imported already would not be found any more."""
-        for entry in os.listdir("."):
-            name = entry.partition(".")[0]
-            if name in self._ahead.later and _can_be_imported(entry):
-                self._refuse(f"{entry} hides the installed {name}")
+        for path in (os.path.join(folder, entry) for folder in folders for entry in os.listdir(folder)):
+            name = os.path.basename(path).partition(".")[0]
+            if name in self._ahead.later and _can_be_imported(path):
+                self._refuse(f"{os.path.relpath(path)} hides the installed {name}")
+
+    def _put_in_front(self) -> list[str]:
+        """Return the folders that the import has told Python to search before what is installed."""
+        packages = package_folders()
+        first = sys.path.index(packages[0]) if packages else 0
+        new = [path for path in sys.path[:first] if path not in self._searched]
+        return [path for path in new if os.path.isdir(path) and os.access(path, os.R_OK)]
 
     def _refuse(self, reason: str) -> NoReturn:
         """Ask for a process that nothing was imported into."""

@@ -475,6 +475,23 @@ def test_a_file_that_hides_a_preloaded_package(project: ProjectBuilder, up: Stac
     ]
 
 
+def test_a_folder_in_front_of_what_is_installed(project: ProjectBuilder, up: StackStarter, env: Environment) -> None:
+    """The app itself has Python search it first, when packages are imported ahead already."""
+    env.install("tool", "PLACE = 'installed'\n")
+    head = "import os, sys\nsys.path[:0] = [os.path.abspath(name) for name in ('nowhere', 'lib')]\nimport tool"
+    app = answering("tool.PLACE", head)
+    folder = project({"devrun.toml": config(env), "api.py": app, "lib/other.py": ""})
+    stack = up(folder)
+    stack.wait_ready()
+    wait_preloaded(stack, "tool")
+    assert reload(stack, app + "# 1") == "installed"
+    write_files(folder, {"lib/tool.py": "PLACE = 'own'"})
+    assert reload(stack, app + "# 2") == "own"
+    assert warnings(stack) == [
+        "[devrun] warning: api: each reload starts a fresh interpreter: lib/tool.py hides the installed tool"
+    ]
+
+
 # --- apps that change their environment -------------------------------------------------------------------------------
 
 
