@@ -19,6 +19,7 @@ import locale
 import logging
 import multiprocessing
 import os
+import posix
 import resource
 import select
 import signal
@@ -35,7 +36,8 @@ from typing import Any
 
 LOADED_BEFORE = frozenset(sys.modules)
 """Not what this module itself imports: that is the same on all sides by its own doing."""
-TOP_PID, TOP_PARENT = os.getpid(), os.getppid()
+# Not os.getpid: nobody could go on from an import that has asked it.
+TOP_PID, TOP_PARENT = posix.getpid(), os.getppid()
 PR_GET_PDEATHSIG, PR_GET_CHILD_SUBREAPER = 2, 37
 
 
@@ -211,7 +213,7 @@ def threads() -> dict[str, Any]:
         "system": len(os.listdir("/proc/self/task")),
         "in main": threading.main_thread() is threading.current_thread(),
         "main": threading.main_thread().name,
-        "main is the process": threading.main_thread().native_id == os.getpid(),
+        "main is the process": threading.main_thread().native_id == posix.getpid(),
         "hooks": [kind(threading.excepthook), repr(threading.gettrace()), repr(threading.getprofile())],
         "stack size": threading.stack_size(),
     }
@@ -231,8 +233,8 @@ def prctl(option: int) -> int:
 def process() -> dict[str, Any]:
     return {
         "cwd": os.getcwd(),
-        "leads its group": os.getpgrp() == os.getpid(),
-        "leads its session": os.getsid(0) == os.getpid(),
+        "leads its group": os.getpgrp() == posix.getpid(),
+        "leads its session": os.getsid(0) == posix.getpid(),
         "terminal": has_terminal(),
         "umask": umask(),
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
@@ -245,7 +247,7 @@ def process() -> dict[str, Any]:
         "core filter": read("/proc/self/coredump_filter"),
         "out of memory": read("/proc/self/oom_score_adj"),
         "children": children(),
-        "pid as at the top": os.getpid() == TOP_PID,
+        "pid as at the top": posix.getpid() == TOP_PID,
         "parent as at the top": os.getppid() == TOP_PARENT,
     }
 
