@@ -14,22 +14,31 @@ import importlib
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from .immortal import immortalize
-from .system import open_descriptors, outlasts_fork
+from .system import open_descriptors, outlasts_fork, thread_numbers
 
 Wanted = Sequence[Sequence[str]]
 """Pairs of a module's name and the file that the app got it from ("": wherever it comes from)."""
 
+Thing = tuple[int, Optional[str]]
+"""A descriptor and what it is, or a thread and None."""
+
 
 class Inspector:
-    """A finder that looks at the process after each module: the innermost one at fault is known by name."""
+    """A finder that looks at the process around each module: the innermost one at fault is known by name.
+
+    What comes and goes while an inner module is imported is no fault: a file is open while its codec is imported.
+    """
 
     def __init__(self, own: Callable[[str], bool]) -> None:
         self._own = own
         self._descriptors = set(open_descriptors())
+        self._threads = set(thread_numbers())
         self._stack: list[str] = []
+        self._found: dict[Thing, tuple[str, ...]] = {}
+        """What has come, in this order, and is there still; and the modules that were being imported when it came."""
         self.fault: tuple[str, str, tuple[str, ...]] | None = None
         """The module, what is wrong, and the modules that were importing it."""
 
@@ -46,7 +55,7 @@ class Inspector:
 
     def _attend(self, spec: ModuleSpec) -> None:
         if spec.has_location and spec.origin and self._own(spec.origin):
-            self._accuse(spec.name, "is the app's own")
+            self._accuse((*self._stack, spec.name), "is the app's own")
         loader = spec.loader
         if loader is None or isinstance(loader, type) or not hasattr(loader, "exec_module"):
             return
@@ -54,24 +63,38 @@ class Inspector:
 
         def exec_module(module: Any) -> None:
             vars(loader).pop("exec_module", None)
+            if self._stack:
+                self._look(self._stack)  # what is there by now is not this module's
             self._stack.append(spec.name)
             try:
                 original(module)
             finally:
-                self._look(self._stack.pop())
+                self._look(self._stack)
+                self._stack.pop()
 
         with contextlib.suppress(AttributeError):  # one without room for it
             loader.exec_module = exec_module  # type: ignore[method-assign]
 
-    def _look(self, name: str) -> None:
-        extra = [what for number, what in open_descriptors().items() if number not in self._descriptors]
-        problem = f"leaves a descriptor open ({', '.join(sorted(extra))})" if extra else outlasts_fork(threads=1)
-        if problem is not None:
-            self._accuse(name, problem)
+    def settle(self, name: str) -> None:
+        """The import of this module, which no other one has asked for, has ended: what is there now has been left."""
+        thread = outlasts_fork(threads=1)  # first: what ends itself at a fork does so now
+        self._look([name])
+        for (_, what), importing in self._found.items():
+            if what is not None:
+                theirs = {one for (_, one), others in self._found.items() if one and others[-1] == importing[-1]}
+                self._accuse(importing, f"leaves a descriptor open ({', '.join(sorted(theirs))})")
+            elif thread is not None:
+                self._accuse(importing, thread)
 
-    def _accuse(self, name: str, problem: str) -> None:
+    def _look(self, importing: Sequence[str]) -> None:
+        now: list[Thing] = [*open_descriptors(self._descriptors).items()]
+        now += [(number, None) for number in thread_numbers() if number not in self._threads]
+        known = {thing: others for thing, others in self._found.items() if thing in now}
+        self._found = {**known, **{thing: tuple(importing) for thing in now if thing not in known}}
+
+    def _accuse(self, importing: Sequence[str], problem: str) -> None:
         if self.fault is None:
-            self.fault = (name, problem, tuple(self._stack))
+            self.fault = (importing[-1], problem, tuple(importing[:-1]))
 
 
 def preload(wanted: Wanted, own: Callable[[str], bool]) -> dict[str, str]:
@@ -89,6 +112,7 @@ def preload(wanted: Wanted, own: Callable[[str], bool]) -> dict[str, str]:
                 problem = _import(name, origin)
                 if problem is not None:
                     left_out[name] = problem
+                inspector.settle(name)
             if inspector.fault is not None:
                 left_out.update(_left_out(*inspector.fault))
                 break  # nothing that comes now could be told from what has come

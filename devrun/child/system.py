@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Container
 
 _SET_CHILD_SUBREAPER = 36
 _MOMENT_SECONDS = 0.3
@@ -18,22 +19,28 @@ _PAUSE_SECONDS = 0.005
 
 
 def thread_count() -> int:
-    """Return the number of threads; where the system does not tell, those that Python has started."""
+    """Return how many threads there are."""
+    return len(thread_numbers())
+
+
+def thread_numbers() -> list[int]:
+    """Return a number for each thread; where the system does not tell, for those that Python has started."""
     try:
-        return len(os.listdir("/proc/self/task"))
+        return [int(name) for name in os.listdir("/proc/self/task")]
     except OSError:
-        return threading.active_count()
+        return [thread.ident or 0 for thread in threading.enumerate()]
 
 
-def open_descriptors() -> dict[int, str]:
-    """Return the open descriptors, each with what it is where the system tells."""
+def open_descriptors(known: Container[int] = ()) -> dict[int, str]:
+    """Return the open descriptors, without the ``known``, each with what it is where the system tells."""
     found: dict[int, str] = {}
     for folder in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError):
-            for name in os.listdir(folder):
-                with contextlib.suppress(OSError):  # the one that listed the folder is closed by now
-                    os.fstat(int(name))
-                    found[int(name)] = _target(f"{folder}/{name}")
+            for number in map(int, os.listdir(folder)):
+                if number not in known:
+                    with contextlib.suppress(OSError):  # the one that listed the folder is closed by now
+                        os.fstat(number)
+                        found[number] = _target(f"{folder}/{number}")
             return found
     return found
 

@@ -151,6 +151,53 @@ def test_a_thread_that_has_ended_by_the_end_of_the_import(preload: Callable[...,
     assert preload({"a.py": source + wait}, "a").left_out == {}
 
 
+JOIN = """
+import os
+stop.set()
+thread.join()
+while os.path.isdir("/proc/self/task") and len(os.listdir("/proc/self/task")) > 1: pass
+"""
+STOPPABLE = "import threading; stop = threading.Event(); thread = threading.Thread(target=stop.wait); thread.start()\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os\nwith open(os.devnull, encoding='mac-roman') as file:\n    file.read()\n",
+        "import os\nwith open(os.devnull):\n    import inner\n",
+        f"{STOPPABLE}import inner{JOIN}",
+    ],
+    ids=["a codec", "an open file", "a thread"],
+)
+def test_what_is_there_only_while_an_inner_module_is_imported(preload: Callable[..., Outcome], source: str) -> None:
+    outcome = preload({"inner.py": "", "a.py": source, "outer.py": "import a", "z.py": ""}, "outer", "z")
+    assert outcome.left_out == {}
+    assert outcome.loaded[-3:] == ["a", "outer", "z"]
+
+
+def test_what_an_inner_module_leaves_to_be_closed_by_an_outer_one(preload: Callable[..., Outcome]) -> None:
+    files = {"inner.py": OPEN, "a.py": "import inner; inner.FILE.close()"}
+    assert preload(files, "a").left_out == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"), [(THREAD, "starts a thread (ticker)"), (OPEN, "leaves a descriptor open (/dev/null)")]
+)
+def test_what_was_there_before_an_inner_module_is_not_its_fault(
+    preload: Callable[..., Outcome], source: str, reason: str
+) -> None:
+    files = {"inner.py": "", "bad.py": f"{source}import inner", "outer.py": "import bad"}
+    assert preload(files, "outer").left_out == {"bad": reason, "outer": f"imports bad, which {reason}"}
+
+
+def test_a_number_that_is_taken_again(preload: Callable[..., Outcome]) -> None:
+    """The file of ``a`` is closed by the time that ``bad`` opens another one."""
+    closed = "import sys\nwith open(sys.executable):\n    import inner\nimport bad\n"
+    outcome = preload({"inner.py": "", "a.py": closed, "bad.py": OPEN}, "a")
+    reason = "leaves a descriptor open (/dev/null)"
+    assert outcome.left_out == {"bad": reason, "a": f"imports bad, which {reason}"}
+
+
 def test_the_apps_own_code(preload: Callable[..., Outcome]) -> None:
     """A module of the app's would grow stale: whatever imports it is left out."""
     files = {"own/settings.py": "", "plugin.py": "import settings", "outer.py": "import plugin", "a.py": ""}
