@@ -11,9 +11,11 @@ import sys
 from collections.abc import Generator
 from typing import Any, Callable, NoReturn
 
+from .chance import Chance
 from .channel import Channel
 from .environ import EnvironChanges
 from .forks import Start
+from .generators import Generators
 from .loading import LoadedFile, Own
 from .parking import Parking
 from .standin import LoopStandIn
@@ -26,13 +28,14 @@ class Ahead:
     """What a fork server has imported: ``count`` modules.
 
     ``preloaded``: the top-level names of those that it has not because uvicorn itself needs them; ``later``: these, and
-    those of what uvicorn would import after the app.
+    those of what uvicorn would import after the app. ``generators``: which of these must not be the same in all.
     """
 
-    def __init__(self, count: int, preloaded: frozenset[str], later: frozenset[str]) -> None:
+    def __init__(self, count: int, preloaded: frozenset[str], later: frozenset[str], generators: Generators) -> None:
         self.count = count
         self.preloaded = preloaded
         self.later = later
+        self.generators = generators
 
 
 class Forked:
@@ -62,7 +65,8 @@ class Forked:
         self._searched = frozenset(("", *sys.path))
         self._environ_changes = EnvironChanges(own, self._refuse_unseen if message["guessed"] else None)
         self._traces = Traces(own, message["junk"], message["pruned"])
-        self._parking = Parking(self._channel, order["fds"], self._traces, message["roots"], self._resume)
+        chance = Chance(self._ahead.generators)
+        self._parking = Parking(self._channel, order["fds"], self._traces, message["roots"], self._resume, chance)
         self._parking.wanted = frozenset(message["park"])
 
     def report(self, files: list[LoadedFile]) -> None:

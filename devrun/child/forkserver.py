@@ -21,6 +21,7 @@ from typing import Any, Callable
 from .channel import Channel
 from .forked import Ahead, Forked
 from .forks import Forks, Start
+from .generators import Generators
 from .loading import own_files
 from .parking import take_output
 from .preloading import preload
@@ -52,6 +53,7 @@ class _Server:
         self.forks = Forks(sock, self._changed, self._preload)
         self._traces: Traces | None = None
         self._spoiled: list[str] = []
+        self._generators = Generators()
         error = _import_uvicorn()
         self._late = _import_what_uvicorn_needs_later()
         self.forks.channel.send({"is": "hello", "pid": os.getpid(), "error": error, "packages": packages()})
@@ -61,7 +63,8 @@ class _Server:
     def _preload(self, message: dict[str, Any]) -> dict[str, object]:
         if self._traces is None:
             self._traces = Traces(self.own, message["junk"], message["pruned"])
-        left_out = preload(message["modules"], self.own)
+        with self._generators.heard():
+            left_out = preload(message["modules"], self.own)
         self._spoiled += left_out  # what the launcher asks for before it has heard of that
         self._traces.complete()
         self._count_modules()
@@ -74,7 +77,7 @@ class _Server:
 
     def ahead(self) -> Ahead:
         """Return what a child finds imported already."""
-        return Ahead(self._imported, self._preloaded, self._preloaded | self._late)
+        return Ahead(self._imported, self._preloaded, self._preloaded | self._late, self._generators)
 
     def _changed(self) -> list[str]:
         return self._spoiled or ([] if self._traces is None else self._traces.changed())

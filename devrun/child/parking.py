@@ -34,6 +34,7 @@ class Parking:
         traces: Traces,
         roots: Iterable[str],
         resumed: Callable[[Start], None],
+        chance: Chance,
     ) -> None:
         self.wanted: frozenset[str] = frozenset()
         self._channel = channel
@@ -43,7 +44,7 @@ class Parking:
         self._resumed = resumed
         self._met: set[str] = set()
         self._opened: dict[str, int] = {}
-        self._chance = Chance()
+        self._chance = chance
         self._descriptors = set(open_descriptors())
         self._shared = shared_memory()
 

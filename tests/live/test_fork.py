@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import signal
 from pathlib import Path
 
@@ -156,6 +158,26 @@ def test_apps_do_not_share_a_relative_search_path(project: ProjectBuilder, up: S
     stack = up(project({"devrun.toml": toml, **files}), env={"PYTHONPATH": "src"})
     stack.wait_ready()
     assert [stack.get("one").text, stack.get("two").text] == ["1", "2"]
+
+
+def test_generators_of_a_package_draw_other_numbers_in_every_worker(
+    project: ProjectBuilder, up: StackStarter, env: Environment
+) -> None:
+    """As the one that Faker has at its top; but a seed is a seed, the package's and the app's."""
+    env.install("fake", "import random\nFREE, FIXED, APPS = random.Random(), random.Random(42), random.Random()\n")
+    app = answering("[one.random() for one in (fake.FREE, fake.FIXED, fake.APPS)]", "import fake, seeding")
+    apps = {"one.py": app, "two.py": app}
+    seeding = {"seeding.py": "import fake\nfake.APPS.seed(7)\n"}
+    stack = up(project({"devrun.toml": config(env, "one", "two"), **apps, **seeding}))
+    stack.wait_ready()
+    wait_preloaded(stack, "fake", app="one")
+    drawn: list[list[float]] = []
+    for number in range(1, 4):  # from the fork server first, then from a checkpoint
+        for name in ("one", "two"):
+            drawn.append(json.loads(reload(stack, f"{app}# {number}\n", name)))
+    assert len(parked(stack, "one")) == 2, "in front of the file, and behind its imports"
+    assert len({free for free, _, _ in drawn}) == len(drawn)
+    assert {(fixed, apps) for _, fixed, apps in drawn} == {(random.Random(42).random(), random.Random(7).random())}
 
 
 # --- what must not be imported ahead ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from devrun.child.chance import Chance
+from devrun.child.generators import Generators
 from tests.unit.alone import alone
 
 
@@ -65,7 +66,7 @@ def fork() -> None:
 
 
 def test_a_generator_that_nobody_has_used_is_seeded_anew(numpy: FakeNumpy) -> None:
-    parked = Chance()
+    parked = Chance(Generators())
     parked.park()
     state = numpy.get_state()
     numbers: list[tuple[float, float]] = []
@@ -81,7 +82,7 @@ def test_a_generator_that_nobody_has_used_is_seeded_anew(numpy: FakeNumpy) -> No
 
 def test_a_seed_of_the_apps_is_kept(numpy: FakeNumpy) -> None:
     expected = random.Random(3).random(), random.Random(4).random()
-    chance = Chance()
+    chance = Chance(Generators())
     random.seed(3)
     numpy.seed(4)
     chance.park()
@@ -92,7 +93,7 @@ def test_a_seed_of_the_apps_is_kept(numpy: FakeNumpy) -> None:
 
 
 def test_one_of_them_is_kept(numpy: FakeNumpy) -> None:
-    chance = Chance()
+    chance = Chance(Generators())
     numpy.seed(4)
     chance.park()
     state = random.getstate()
@@ -104,7 +105,7 @@ def test_one_of_them_is_kept(numpy: FakeNumpy) -> None:
 
 def test_a_seed_is_kept_over_several_checkpoints(numpy: FakeNumpy) -> None:
     """The second is parked by a process that has gone on from the first."""
-    chance = Chance()
+    chance = Chance(Generators())
     random.seed(3)
     chance.park()
     fork()
@@ -123,7 +124,7 @@ def test_a_seed_is_kept_over_several_checkpoints(numpy: FakeNumpy) -> None:
 
 
 def test_what_was_drawn_after_a_resume_is_not_drawn_again(numpy: FakeNumpy) -> None:
-    chance = Chance()
+    chance = Chance(Generators())
     chance.park()
     fork()
     chance.resume()
@@ -137,7 +138,7 @@ def test_what_was_drawn_after_a_resume_is_not_drawn_again(numpy: FakeNumpy) -> N
 
 def test_numpy_that_is_imported_later_by_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "numpy.random", raising=False)
-    chance = Chance()
+    chance = Chance(Generators())
     fake = FakeNumpy()
     monkeypatch.setitem(sys.modules, "numpy.random", fake)
     state = fake.get_state()
@@ -149,7 +150,7 @@ def test_numpy_that_is_imported_later_by_the_app(monkeypatch: pytest.MonkeyPatch
 def test_without_any_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "numpy.random", raising=False)
     monkeypatch.delitem(sys.modules, "random")
-    chance = Chance()
+    chance = Chance(Generators())
     chance.park()
     chance.resume()
 
@@ -158,9 +159,10 @@ def test_real_forks() -> None:
     script = """
 import os, random
 from devrun.child.chance import Chance
+from devrun.child.generators import Generators
 
 def drawn(seed):
-    chance = Chance()
+    chance = Chance(Generators())
     if seed is not None:
         random.seed(seed)
     chance.park()
