@@ -101,7 +101,7 @@ class ForkEngine:
             case "modules":
                 app.importing.discard(run)
                 modules = [(str(name), str(origin)) for name, origin in message["modules"]]
-                self._homes.learn(run.app, modules, message["after"])
+                self._homes.learn(run.app, modules, message["after"], message["seconds"])
                 self._settle(run.app)
             case "failed":
                 app.importing.discard(run)

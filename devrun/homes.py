@@ -6,6 +6,7 @@ Decides what each of them imports, from what the apps were seen to import.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ ROUNDS = 8
 
 PATIENCE_SECONDS = 2.0
 """How long a run waits for a server that is busy importing, before it gets a fresh interpreter."""
+
+UNKNOWN_SECONDS = 10.0
+"""How long it waits where there is no server yet, and nobody knows how long its own import takes."""
 
 Preload = Literal["auto", "off"] | tuple[str, ...]
 
@@ -39,21 +43,40 @@ class Home:
         self._recipe = recipe
         self._homes = homes
         self._raising: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
+        """The first server of ``_raising`` can fork, or has been thrown away."""
         self._extending: asyncio.Task[None] | None = None
         self._old: list[ForkServer] = []
 
-    async def ready(self) -> None:
-        """Wait until ``server`` can fork; it is None if it cannot be had. Raises what exec does."""
+    async def ready(self, patience: float) -> None:
+        """Wait for a server, these seconds at most, and for no other than the first. Raises what exec does.
+
+        Then ``idle`` tells whether it can fork; it is None if it cannot be had.
+        """
         if self.server is not None and self.server.gone.done():
             self.renew(self.server)
+        raising = self._begin()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._first.wait(), patience)
+        if raising.cancelled() and self._raising is not raising:  # by ``renew``
+            await self.ready(patience)
+        elif raising.done():
+            raising.result()
+
+    def _begin(self) -> asyncio.Task[None]:
+        """Raise a server, if that is not done or begun yet."""
         if self._raising is None:
-            self._raising = asyncio.create_task(self._raise())
-        try:
-            await asyncio.shield(self._raising)
-        except (OSError, ValueError):
-            self._raising = None
-            raise
-        if self.server is None:
+            first = self._first = asyncio.Event()
+            self._raising = asyncio.create_task(self._raise(first))
+            self._raising.add_done_callback(lambda raising: self._raised(raising, first))
+        return self._raising
+
+    def _raised(self, raising: asyncio.Task[None], first: asyncio.Event) -> None:
+        first.set()
+        if raising.cancelled():
+            return
+        failed = raising.exception() is not None  # looked at here: nobody may be waiting any more
+        if self._raising is raising and (failed or self.server is None):
             self._raising = None  # the next run tries again: uvicorn may have been installed
 
     def renew(self, server: ForkServer) -> None:
@@ -61,20 +84,27 @@ class Home:
         if self.server is not server:
             return
         server.forker.retire()
+        self._let_go(server)
+        raising, self._raising = self._raising, None
+        if raising is not None:  # this server may be the one that it waits for
+            raising.cancel()
+
+    def _let_go(self, server: ForkServer) -> None:
         self._old = [old for old in (*self._old, server) if not old.gone.done()]
         self.server = None
-        self._raising = None
 
     async def idle(self) -> bool:
-        """Wait for a moment while the server imports what was learned; return whether it has done so."""
+        """Wait for a moment while the server imports what was learned; return whether it can fork now."""
+        if self._is_raising():
+            return False
         if self._extending is None or self._extending.done():
             return True
         await asyncio.wait([self._extending], timeout=PATIENCE_SECONDS)
-        return self._extending.done()
+        return self._extending.done() and not self._is_raising()
 
     def extend(self) -> None:
         """Let the server import what was learned since it was started."""
-        busy = self._extending is not None and not self._extending.done()
+        busy = self._is_raising() or (self._extending is not None and not self._extending.done())
         if self.server is not None and not busy and self._missing(self.server):
             self._extending = asyncio.create_task(self._extend(self.server))
 
@@ -84,6 +114,9 @@ class Home:
             self._raising.add_done_callback(lambda _: self.abandon())
         elif self.server is not None:
             self.renew(self.server)
+
+    def _is_raising(self) -> bool:
+        return self._raising is not None and not self._raising.done()
 
     def report(self) -> ServerReport:
         server = self.server
@@ -103,8 +136,14 @@ class Home:
         servers = [*self._old, *([] if self.server is None else [self.server])]
         await asyncio.gather(*(server.close() for server in servers))
 
-    async def _raise(self) -> None:
-        for _ in range(ROUNDS):
+    async def _raise(self, first: asyncio.Event) -> None:
+        """Start servers until one has imported without a fault.
+
+        Each of them imports everything anew. So nobody waits for more than the first of them, when ``first`` is set.
+        """
+        for number in range(ROUNDS + 1):
+            if not self.apps:
+                return  # nobody lives here any more
             server = await self._homes.start(self._recipe, self.apps)
             self.server, self.error = server, server.error
             if server.error is not None:
@@ -112,14 +151,17 @@ class Home:
                 await server.close()
                 return
             self._remember(server)
-            left_out = await server.preload(self._missing(server))
+            try:
+                left_out = await server.preload(self._missing(server) if number < ROUNDS else ())
+            except OSError:  # it has ended over that; the next run tries again
+                self._let_go(server)
+                return
             if not left_out:
                 return
             self._leave_out(left_out)
-            self.server = None
+            self._let_go(server)
+            first.set()
             await server.close()
-        self.server = await self._homes.start(self._recipe, self.apps)
-        await self.server.preload(())
 
     def _remember(self, server: ForkServer) -> None:
         """Look up what is known; after an installation start from what was known before it."""
@@ -151,7 +193,7 @@ class Home:
         else:  # the import may have been broken off at the first of them
             self._leave_out(left_out)
             self.renew(server)
-            await self.ready()
+            self._begin()
         self._homes.preloads.save()
 
     def _forget(self, missing: Sequence[Module], loaded: frozenset[str]) -> None:
@@ -219,10 +261,11 @@ class Homes:
         return self._homes[app]
 
     async def ready(self, app: str) -> Home:
-        """Return the home of an app, when it can fork or has given up."""
+        """Return the home of an app, when it can fork, has given up, or is busy for too long."""
         while True:
             home = self._homes[app]
-            await home.ready()
+            # Imported by itself, it would hardly be there any sooner.
+            await home.ready(max(PATIENCE_SECONDS, self.preloads.seconds.get(app, UNKNOWN_SECONDS)))
             if self._homes[app] is home:
                 return home
 
@@ -233,10 +276,11 @@ class Homes:
                 home.apps.discard(app)
                 self._homes[app] = Home(self._recipes[app], {app}, self)
 
-    def learn(self, app: str, modules: Sequence[Module], after: str | None) -> None:
-        """An app was seen to import these modules, in this order."""
+    def learn(self, app: str, modules: Sequence[Module], after: str | None, seconds: float | None = None) -> None:
+        """An app was seen to import these modules, in this order; in what time, if nothing was imported ahead of it."""
         home = self._homes[app]
-        if home.record.learn(app, modules, after):
+        took = seconds is not None and self.preloads.took(app, seconds)
+        if home.record.learn(app, modules, after) or took:
             self.preloads.save()
         self.part(home, home.record.after)
 

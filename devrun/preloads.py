@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from devrun.errors import FileError
 from devrun.outputs import writer
 
-VERSION = 1
+VERSION = 2
 MOST_RECORDS = 8
 
 Module = tuple[str, str]
@@ -64,44 +64,65 @@ def _package(name: str) -> str:
 
 
 class Preloads:
-    """All records of a project. The newest used come first."""
+    """All records of a project. The newest used come first. Read when something of it is asked for."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._records: dict[str, Record] | None = None
+        self._memory: _Memory | None = None
+
+    @property
+    def seconds(self) -> Mapping[str, int]:
+        """How long the import of each app has taken when nothing was imported ahead of it."""
+        return self._all().seconds
+
+    def took(self, app: str, seconds: float) -> bool:
+        """Such an import has taken these seconds. True if that is news."""
+        known, whole = self.seconds.get(app), round(seconds)
+        self._all().seconds[app] = whole
+        return whole != known
 
     def record(self, python: str, packages: str) -> Record:
         """The record of an interpreter with what is installed for it (a digest): a new one if there is none."""
-        records = self._all()
+        memory = self._all()
         key = f"{packages} {python}"
-        found = records.pop(key, None) or Record()
-        self._records = {key: found, **dict(list(records.items())[: MOST_RECORDS - 1])}
+        found = memory.records.pop(key, None) or Record()
+        memory.records = {key: found, **dict(list(memory.records.items())[: MOST_RECORDS - 1])}
         return found
 
     def save(self) -> None:
         """Write it down. A cache that cannot be written is no reason to stop."""
+        memory = self._all()
         records = {
             key: {"modules": r.modules, "apps": r.apps, "after": r.after, "left_out": r.left_out}
-            for key, r in self._all().items()
+            for key, r in memory.records.items()
         }
+        document = {"version": VERSION, "seconds": memory.seconds, "records": records}
         with suppress(OSError, FileError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            writer.write(self._file, json.dumps({"version": VERSION, "records": records}).encode(), mode=0o600)
+            writer.write(self._file, json.dumps(document).encode(), mode=0o600)
 
-    def _all(self) -> dict[str, Record]:
-        if self._records is None:
-            self._records = _read(self._file)
-        return self._records
+    def _all(self) -> _Memory:
+        if self._memory is None:
+            self._memory = _read(self._file)
+        return self._memory
 
 
-def _read(file: Path) -> dict[str, Record]:
+class _Memory(Struct):
+    records: dict[str, Record] = field(default_factory=dict[str, Record])
+    seconds: dict[str, int] = field(default_factory=dict[str, int])
+
+
+def _read(file: Path) -> _Memory:
     try:
         document: Any = json.loads(file.read_bytes())
         if document["version"] != VERSION:
-            return {}
-        return {key: _record(table) for key, table in document["records"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}
+            return _Memory()
+        return _Memory(
+            {key: _record(table) for key, table in document["records"].items()},
+            {str(app): int(seconds) for app, seconds in document["seconds"].items()},
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+        return _Memory()
 
 
 def _record(table: Mapping[str, Any]) -> Record:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Generator
 from typing import Any, Callable, NoReturn
 
@@ -51,6 +52,8 @@ class Forked:
         self._loaded: list[LoadedFile] = []
         self._packages: frozenset[str] = frozenset()
         self._loop = LoopStandIn(self._refuse)
+        self._begun: float | None = None
+        """When an import began that nothing was done for ahead."""
 
     def prepare(self, order: Order, own: Own, renew: Callable[[], None]) -> None:
         """Get ready to import. Ends the process where the app must have one of its own.
@@ -85,6 +88,8 @@ class Forked:
         """The app is imported in this context; ``loop``: as if a loop was running."""
         if self._parking.wanted:  # else nobody goes on from here, and a running app is to carry no audit hook
             self._traces.begin()
+        if not self._ahead.preloaded:
+            self._begun = time.monotonic()
         try:
             with self._environ_changes.heard(), self._loop if loop else contextlib.nullcontext():
                 yield
@@ -95,6 +100,7 @@ class Forked:
         self._tell_modules()
 
     def _resume(self, start: Start) -> None:
+        self._begun = None
         self._loop.renew()
         self._renew()
         self._parking.wanted = frozenset(start.message["park"])
@@ -134,9 +140,9 @@ class Forked:
         return _package(module) in self._ahead.preloaded and is_package_file(module[1])
 
     def _tell_modules(self) -> None:
-        """Say which installed modules the app has imported besides those that the fork server had.
+        """Say which installed modules the app has imported besides those that the fork server had, and in what time.
 
-        None for an app that changes its environment: it needs to import all of them itself.
+        No modules for an app that changes its environment: it needs to import all of them itself.
         """
         after = self._environ_changes.first
         modules: list[tuple[str, str]] = []
@@ -144,7 +150,8 @@ class Forked:
             modules = self._installed_since(self._ahead.count)
             self._packages = self._ahead.preloaded.union(map(_package, modules))
             self._environ = dict(os.environ)
-        self._channel.send({"is": "modules", "modules": modules, "after": after})
+        seconds = None if self._begun is None else time.monotonic() - self._begun
+        self._channel.send({"is": "modules", "modules": modules, "after": after, "seconds": seconds})
 
     def tell_late(self) -> None:
         """Say which modules the running app has imported meanwhile, of the packages that its import needs anyway.
@@ -156,7 +163,7 @@ class Forked:
             return
         modules = [pair for pair in self._installed_since(self._count) if _package(pair) in self._packages]
         if modules:
-            self._channel.send({"is": "modules", "modules": modules, "after": None})
+            self._channel.send({"is": "modules", "modules": modules, "after": None, "seconds": None})
 
     def _installed_since(self, count: int) -> list[tuple[str, str]]:
         self._count = len(sys.modules)

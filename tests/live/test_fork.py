@@ -6,6 +6,8 @@ import json
 import os
 import random
 import signal
+import textwrap
+import time
 from pathlib import Path
 
 import psutil
@@ -307,6 +309,64 @@ def test_a_save_while_something_harmful_is_being_imported_ahead(
     assert stack.get("api").text == "(2, True)"
 
 
+def test_nobody_waits_for_the_server_after_one_that_was_thrown_away(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary, tmp_path: Path
+) -> None:
+    """The app gets a fresh interpreter this once, and its reloads come from the server that is there then."""
+    spoil, go = tmp_path / "spoil", tmp_path / "go"
+    env.install("fickle", f"import os\nif {AHEAD} and os.path.exists({str(spoil)!r}):\n{indent(THREAD)}")
+    slow_to_preload(env, diary, go)
+    app = answering("os.getppid()", "import os, fickle, slow")
+    folder = project({"devrun.toml": config(env), "api.py": app})
+    go.touch()
+    with Stack(folder) as stack:
+        stack.wait_ready()
+        wait_preloaded(stack, "fickle", "slow")
+    go.unlink()
+    spoil.touch()
+    diary.clear()
+    stack = up(folder)
+    stack.wait_ready()
+    assert stack.get("api").text == str(stack.process.pid)
+    wait_until(lambda: diary.pids("True"), "nothing is imported in the background")
+    found = server(stack)
+    assert found["left_out"] == {"fickle": "starts a thread (ticker)"}
+    assert (found["pid"], found["preloaded"]) == (diary.pids("True")[0], [])
+    assert reload(stack, app + "# 1") == str(stack.process.pid), "nor does a reload"
+    assert engine(stack) == {"engine": "fork", "reason": None, "refused": None, "checkpoints": []}
+    go.touch()
+    wait_preloaded(stack, "slow")
+    assert reload(stack, app + "# 2") == str(server(stack)["pid"])
+    assert warnings(stack) == []
+
+
+def indent(source: str) -> str:
+    return textwrap.indent(source, "    ")
+
+
+def test_nobody_waits_much_longer_for_a_server_than_the_app_takes_by_itself(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    slow_to_preload(env, diary, go)
+    app = answering("os.getppid()", "import os, slow")
+    folder = project({"devrun.toml": config(env), "api.py": app})
+    go.touch()
+    with Stack(folder) as stack:
+        stack.wait_ready()
+        wait_preloaded(stack, "slow")
+    go.unlink()
+    stack = up(folder)
+    before = time.monotonic()
+    stack.wait_ready()
+    assert time.monotonic() - before < 8
+    assert stack.get("api").text == str(stack.process.pid)
+    assert engine(stack)["engine"] == "fork"
+    go.touch()
+    wait_preloaded(stack, "slow")
+    assert reload(stack, app + "# 1") == str(server(stack)["pid"])
+
+
 # --- what is installed ------------------------------------------------------------------------------------------------
 
 
@@ -423,8 +483,9 @@ def test_preload_names_modules(project: ProjectBuilder, up: StackStarter, env: E
     folder = project({"devrun.toml": config(env, reload=preload), "api.py": app, "helper.py": "VALUE = 1"})
     stack = up(folder, env={"PYTHONPATH": str(folder)})
     stack.wait_ready()
+    assert diary.pids("other") == [worker(stack)]
+    wait_preloaded(stack, "wanted")
     assert server(stack)["preloaded"] == ["wanted"]
-    assert diary.pids("other") == [*workers(stack)]
     assert warnings(stack) == [
         "[devrun] warning: reload.preload: nowhere is left out: cannot be imported ahead of the app: "
         "No module named 'nowhere'",
@@ -654,6 +715,28 @@ def test_a_fork_server_that_is_killed_while_it_imports(
     assert stack.get("api").text == "1"
     (tmp_path / "go").touch()
     assert reload(stack, app.replace("(1)", "(2)")) == "2"
+    wait_preloaded(stack, "slow")
+
+
+def test_a_fork_server_that_dies_while_an_app_waits_for_it(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary, tmp_path: Path
+) -> None:
+    """The app is started all the same."""
+    slow_to_preload(env, diary, tmp_path / "go")
+    folder = project({"devrun.toml": config(env), "api.py": answering("1", "import slow")})
+    (tmp_path / "go").touch()
+    with Stack(folder) as stack:
+        stack.wait_ready()
+        wait_preloaded(stack, "slow")
+    (tmp_path / "go").unlink()
+    diary.clear()
+    stack = up(folder)
+    (importing,) = wait_until(lambda: diary.pids("True"))
+    os.kill(importing, signal.SIGKILL)
+    stack.wait_ready()
+    assert stack.get("api").text == "1"
+    (tmp_path / "go").touch()
+    assert reload(stack, answering("2", "import slow")) == "2"
     wait_preloaded(stack, "slow")
 
 

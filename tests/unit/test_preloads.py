@@ -95,6 +95,16 @@ def test_it_is_remembered(file: Path) -> None:
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_how_long_an_app_takes_is_remembered_in_whole_seconds(file: Path) -> None:
+    preloads = Preloads(file)
+    assert preloads.took("api", 7.6)
+    assert not preloads.took("api", 8.4)
+    assert preloads.took("api", 0.2)
+    assert not preloads.took("api", 0.1)
+    preloads.save()
+    assert Preloads(file).seconds == {"api": 0}
+
+
 def test_each_interpreter_and_each_state_of_its_packages_has_its_own(file: Path) -> None:
     preloads = Preloads(file)
     preloads.record("/bin/python", "digest").learn("api", [module("alpha")], None)
@@ -129,12 +139,15 @@ def test_the_records_used_last_are_kept(file: Path) -> None:
         b"{}",
         b"null",
         b'{"version": 0, "records": {}}',
-        b'{"version": 1}',
-        b'{"version": 1, "records": []}',
-        b'{"version": 1, "records": {"k": []}}',
-        b'{"version": 1, "records": {"k": {"modules": {}}}}',
-        b'{"version": 1, "records": {"k": {"modules": [], "apps": {}, "after": {}, "left_out": {}}}}',
-        b'{"version": 1, "records": {"k": {"modules": {}, "apps": {"a": 1}, "after": {}, "left_out": {}}}}',
+        b'{"version": 2}',
+        b'{"version": 2, "seconds": {}, "records": []}',
+        b'{"version": 2, "seconds": {}, "records": {"k": []}}',
+        b'{"version": 2, "seconds": {}, "records": {"k": {"modules": {}}}}',
+        b'{"version": 2, "seconds": {}, "records": {"k": {"modules": [], "apps": {}, "after": {}, "left_out": {}}}}',
+        b'{"version": 2, "seconds": {}, "records": '
+        b'{"k": {"modules": {}, "apps": {"a": 1}, "after": {}, "left_out": {}}}}',
+        b'{"version": 2, "seconds": [], "records": {}}',
+        b'{"version": 2, "seconds": {"api": Infinity}, "records": {}}',
         b"[" * 100_000,
     ],
 )
@@ -151,8 +164,10 @@ def test_values_of_another_type_become_texts(file: Path) -> None:
     """An older or newer devrun may have written them; a fork server is told texts."""
     table = {"modules": {"alpha": 1}, "apps": {"api": [2]}, "after": {"api": None}, "left_out": {"beta": 3}}
     file.parent.mkdir()
-    file.write_text(json.dumps({"version": 1, "records": {"digest /bin/python": table}}))
-    record = Preloads(file).record("/bin/python", "digest")
+    file.write_text(json.dumps({"version": 2, "seconds": {"api": "7"}, "records": {"digest /bin/python": table}}))
+    preloads = Preloads(file)
+    assert preloads.seconds == {"api": 7}
+    record = preloads.record("/bin/python", "digest")
     assert record == Record({"alpha": "1"}, {"api": ["2"]}, {"api": "None"}, {"beta": "3"})
 
 
