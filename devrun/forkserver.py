@@ -37,13 +37,17 @@ class Terms(Struct, frozen=True):
 
 
 class ForkServer:
-    """``start`` makes one. ``error``: why it cannot fork workers; ``packages``: a digest of what is installed."""
+    """``start`` makes one. ``error``: why it cannot fork workers; ``packages``: a digest of what is installed.
+
+    ``uninstalled``: the packages that ``preload`` asked after in vain.
+    """
 
     def __init__(self, process: Spawned, forker: Forker, output: LineReader, groups: Groups) -> None:
         self.forker = forker
         self.preloaded: list[str] = []
         self.error: str | None = None
         self.packages = ""
+        self.uninstalled: frozenset[str] = frozenset()
         self._process = process
         self._output = output
         self._groups = groups
@@ -82,13 +86,14 @@ class ForkServer:
     def pid(self) -> int | None:
         return None if self.gone.done() else self._process.pid
 
-    async def preload(self, modules: Sequence[Module]) -> dict[str, str]:
+    async def preload(self, modules: Sequence[Module], ask_after: Sequence[str] = ()) -> dict[str, str]:
         """Import these. Return what must be left out, and why; if there is any, this server is of no use any more.
 
-        Raises OSError if it ends over that.
+        ``ask_after`` are packages that may not be installed. Raises OSError if it ends over that.
         """
-        answer = await self.forker.preload({"modules": modules, **NAMES})
+        answer = await self.forker.preload({"modules": modules, "ask_after": ask_after, **NAMES})
         self.preloaded += answer["modules"]
+        self.uninstalled = frozenset(answer["uninstalled"])
         left_out: dict[str, str] = answer["left_out"]
         return left_out
 

@@ -152,10 +152,13 @@ class Home:
                 return
             self._remember(server)
             try:
-                left_out = await server.preload(self._missing(server) if number < ROUNDS else ())
+                wanted = self._missing(server) if number < ROUNDS else ()
+                left_out = await server.preload(wanted, self.record.blamed())
             except OSError:  # it has ended over that; the next run tries again
                 self._let_go(server)
                 return
+            if self.record.forget(server.uninstalled):
+                self._homes.preloads.save()
             if not left_out:
                 return
             self._leave_out(left_out)

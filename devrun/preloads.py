@@ -6,7 +6,7 @@ Kept in ``.devrun/cache``, under the interpreter and what is installed for it. A
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,10 @@ from devrun.outputs import writer
 
 VERSION = 2
 MOST_RECORDS = 8
+
+_TRIED_AGAIN = ("cannot be imported ahead of the app:", "comes from ")
+"""How the reasons begin that another installation may have done away with."""
+_IMPORTS = "imports "
 
 Module = tuple[str, str]
 """A module's name, and the file that it came from."""
@@ -45,6 +49,27 @@ class Record(Struct):
             if name.partition(".")[0] in packages and name not in self.left_out and _package(name) not in self.left_out
         ]
 
+    def lasting(self) -> dict[str, str]:
+        """What is left out after an installation, too.
+
+        A newer version of it may do no harm any more. But to find that out costs a fork server that imports everything
+        for nothing, at each installation; to leave it out costs little. It is tried again once it was uninstalled.
+        What could not be imported is tried again at once: one server finds all of that kind, and the installation may
+        have brought what was missing.
+        """
+        return {name: reason for name, reason in self.left_out.items() if not reason.startswith(_TRIED_AGAIN)}
+
+    def blamed(self) -> list[str]:
+        """The packages that ``lasting`` blames: those left out, and those that they import."""
+        return list(dict.fromkeys(one for pair in self.lasting().items() for one in _blamed(*pair)))
+
+    def forget(self, packages: Set[str]) -> bool:
+        """These are not installed any more. True if that is news."""
+        gone = [name for name, reason in self.lasting().items() if packages & {*_blamed(name, reason)}]
+        for name in gone:
+            del self.left_out[name]
+        return bool(gone)
+
     def learn(self, app: str, modules: Sequence[Module], after: str | None) -> bool:
         """An app has imported these besides those it was known to import. True if that is news."""
         known = (dict(self.modules), self.apps.get(app), self.after.get(app))
@@ -61,6 +86,11 @@ class Record(Struct):
 
 def _package(name: str) -> str:
     return name.partition(".")[0]
+
+
+def _blamed(name: str, reason: str) -> list[str]:
+    other = reason.removeprefix(_IMPORTS).partition(",")[0] if reason.startswith(_IMPORTS) else name
+    return [_package(name), _package(other)]
 
 
 class Preloads:
@@ -82,10 +112,14 @@ class Preloads:
         return whole != known
 
     def record(self, python: str, packages: str) -> Record:
-        """The record of an interpreter with what is installed for it (a digest): a new one if there is none."""
+        """The record of an interpreter with what is installed for it (a digest).
+
+        If there is none, a new one, which only knows what was left out with what was installed for it before.
+        """
         memory = self._all()
         key = f"{packages} {python}"
-        found = memory.records.pop(key, None) or Record()
+        before = next((record for other, record in memory.records.items() if other.endswith(f" {python}")), Record())
+        found = memory.records.pop(key, None) or Record(left_out=before.lasting())
         memory.records = {key: found, **dict(list(memory.records.items())[: MOST_RECORDS - 1])}
         return found
 

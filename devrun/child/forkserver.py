@@ -24,7 +24,7 @@ from .forks import Forks, Start
 from .generators import Generators
 from .loading import own_files
 from .parking import take_output
-from .preloading import preload
+from .preloading import preload, uninstalled
 from .system import adopt_orphans, outlasts_fork
 from .traces import Traces, package_folders
 
@@ -68,7 +68,11 @@ class _Server:
         self._spoiled += left_out  # what the launcher asks for before it has heard of that
         self._traces.complete()
         self._count_modules()
-        return {"left_out": left_out, "modules": [name for name, _ in message["modules"] if name in sys.modules]}
+        return {
+            "left_out": left_out,
+            "modules": [name for name, _ in message["modules"] if name in sys.modules],
+            "uninstalled": uninstalled(message["ask_after"]),
+        }
 
     def _count_modules(self) -> None:
         """Before any fork: what a child counted itself it would no longer share."""

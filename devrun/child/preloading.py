@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -122,6 +123,18 @@ def preload(wanted: Wanted, own: Callable[[str], bool]) -> dict[str, str]:
         immortalize()
     gc.freeze()
     return left_out
+
+
+def uninstalled(packages: Sequence[str]) -> list[str]:
+    """Return those packages that could not be found if they were imported."""
+    return [name for name in packages if name not in sys.modules and not _is_found(name)]
+
+
+def _is_found(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except Exception:  # a finder of somebody's that fails
+        return True
 
 
 def _import(name: str, origin: str) -> str | None:

@@ -457,6 +457,36 @@ sys.meta_path.append(Finder)
     assert parked(stack) == ([os.path.relpath(tool, stack.folder.resolve())] if engine == "fork" else [])
 
 
+def test_what_is_left_out_stays_so_after_an_installation(
+    project: ProjectBuilder, up: StackStarter, env: Environment, diary: Diary
+) -> None:
+    """But what could not be imported is tried again, and nothing is left out for a package that was uninstalled."""
+    env.install("ticking", THREAD + diary.note("ticking"))
+    env.install("outer", "try:\n    import ticking\nexcept ImportError:\n    pass\n")
+    env.install("picky", f"if {AHEAD}:\n    import extra\n")
+    app = answering("1", "import outer, picky")
+    stack = up(project({"devrun.toml": config(env), "api.py": app}))
+    stack.wait_ready()
+    wait_until(lambda: len(server(stack)["left_out"]) == 3)
+    before = server(stack)["left_out"]
+    assert before == {
+        "ticking": "starts a thread (ticker)",
+        "outer": "imports ticking, which starts a thread (ticker)",
+        "picky": "cannot be imported ahead of the app: No module named 'extra'",
+    }
+    env.install("extra", "")
+    diary.clear()
+    reload(stack, app + "# 1")
+    wait_preloaded(stack, "picky")
+    del before["picky"]
+    assert server(stack)["left_out"] == before
+    assert diary.lines() == ["ticking"], "a fork server has tried it again"
+    env.uninstall("ticking")
+    reload(stack, app + "# 2")
+    wait_preloaded(stack, "outer")
+    assert server(stack)["left_out"] == {}
+
+
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 

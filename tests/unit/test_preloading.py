@@ -81,6 +81,20 @@ def test_one_that_is_gone_is_passed_over(preload: Callable[..., Outcome]) -> Non
     assert outcome.loaded == ["a", "p"]
 
 
+def test_packages_that_are_not_installed() -> None:
+    script = """
+from devrun.child.preloading import uninstalled
+import sys
+class Fails:
+    def find_spec(self, name, path=None, target=None):
+        if name == "odd":
+            raise RuntimeError(name)
+sys.meta_path.insert(0, Fails())
+found = uninstalled(["json", "colorsys", "nowhere", "odd", "__main__"]), "colorsys" in sys.modules
+"""
+    assert alone(script) == [["nowhere"], False]
+
+
 def test_one_that_a_person_has_named_is_not(preload: Callable[..., Outcome]) -> None:
     outcome = preload({"a.py": ""}, "gone", "a", origins={"gone": "", "a": ""})
     assert outcome.left_out == {"gone": "cannot be imported ahead of the app: No module named 'gone'"}

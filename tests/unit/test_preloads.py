@@ -78,6 +78,26 @@ def test_a_module_and_a_package_that_are_left_out() -> None:
     assert names(record.wanted(["api"])) == ["alpha"]
 
 
+def test_what_lasts_of_what_is_left_out() -> None:
+    record = Record(
+        left_out={
+            "ticking": "starts a thread (ticker)",
+            "outer": "imports ticking, which starts a thread (ticker)",
+            "grpc": "grpc._channel starts a thread",
+            "plugin": "imports settings.base, which is the app's own",
+            "broken": "cannot be imported ahead of the app: No module named 'extra'",
+            "moved": "comes from /a/moved.py, not from /b/moved.py",
+        }
+    )
+    assert list(record.lasting()) == ["ticking", "outer", "grpc", "plugin"]
+    assert record.blamed() == ["ticking", "outer", "grpc", "plugin", "settings"]
+    assert not record.forget({"other", "broken"})
+    assert record.forget({"ticking", "settings"})
+    assert list(record.left_out) == ["grpc", "broken", "moved"]
+    assert record.forget({"grpc"})
+    assert record.blamed() == []
+
+
 # --- all of them, and the disk ----------------------------------------------------------------------------------------
 
 
@@ -114,6 +134,19 @@ def test_each_interpreter_and_each_state_of_its_packages_has_its_own(file: Path)
     assert again.record("/bin/other", "digest") == Record()
     assert again.record("/bin/python", "digest").apps == {"api": ["alpha"]}
     assert again.record("/bin/python", "digest") is again.record("/bin/python", "digest")
+
+
+def test_what_was_left_out_is_not_found_anew_after_an_installation(file: Path) -> None:
+    preloads = Preloads(file)
+    record = preloads.record("/bin/python", "digest")
+    record.left_out = {"ticking": "starts a thread", "broken": "cannot be imported ahead of the app: SystemExit: 3"}
+    preloads.save()
+    again = Preloads(file)
+    assert again.record("/bin/other", "digest") == Record()
+    new = again.record("/bin/python", "new")
+    assert new == Record(left_out={"ticking": "starts a thread"})
+    new.left_out["late"] = "starts a thread"
+    assert "late" not in again.record("/bin/python", "digest").left_out
 
 
 def test_the_records_used_last_are_kept(file: Path) -> None:
