@@ -126,6 +126,7 @@ class Home:
             None if server is None else server.pid,
             () if server is None else tuple(server.preloaded),
             dict(self.record.left_out),
+            self.record.changes(self.apps) if self._homes.preload == "auto" else {},
         )
 
     async def close(self) -> None:

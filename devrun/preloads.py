@@ -49,6 +49,10 @@ class Record(Struct):
             if name.partition(".")[0] in packages and name not in self.left_out and _package(name) not in self.left_out
         ]
 
+    def changes(self, apps: Iterable[str]) -> dict[str, str]:
+        """Which of these apps nothing is wanted for, and the variables that they change."""
+        return {app: self.after[app] for app in sorted(apps) if app in self.after and not self.apps.get(app)}
+
     def lasting(self) -> dict[str, str]:
         """What is left out after an installation, too.
 

@@ -29,13 +29,17 @@ class AppReport(Struct, frozen=True):
 
 
 class ServerReport(Struct, frozen=True):
-    """One fork server. ``left_out`` tells for each module that is not preloaded why."""
+    """One fork server. ``left_out`` tells for each module that is not preloaded why.
+
+    ``changes``: the apps that nothing is preloaded for, and the variable that the own code of each changes meanwhile.
+    """
 
     python: str
     apps: tuple[str, ...]
     pid: int | None
     preloaded: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
+    changes: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class EngineReport(Struct, frozen=True):

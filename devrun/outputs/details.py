@@ -79,7 +79,8 @@ def _fork_server(server: ServerReport, width: int) -> Iterator[str]:
         names = ", ".join(name if count == 1 else f"{name}{_GLUE}({count})" for name, count in packages.items())
         yield from _item(f"preloads {_count(len(server.preloaded), 'module')}: {names}", width)
     else:
-        yield from _item("preloads nothing", width)
+        why = [f"{app} changes {one_line(name)} while it is imported" for app, name in server.changes.items()]
+        yield from _item(f"preloads nothing: {', '.join(why)}" if why else "preloads nothing", width)
     for module, reason in server.left_out.items():
         yield from _item(f"leaves out {one_line(module)}: {one_line(reason)}", width)
 

@@ -631,6 +631,8 @@ def test_a_package_sees_the_variables_that_the_app_has_set_before(
             assert reload(stack, other + f"# {flavour}", "one") == "None"
             wait_until(lambda: "tool" in server(stack, "one")["preloaded"])
             assert sorted(one["apps"] for one in servers(stack)) == [["api"], ["api2"], ["one", "two"]]
+            assert server(stack)["changes"] == {"api": "FLAVOUR"}
+            assert server(stack, "one")["changes"] == {}
             assert server_pids(stack) == {one["pid"] for one in servers(stack)}, "a fork server that nobody uses"
 
 

@@ -65,10 +65,13 @@ def test_nothing_is_wanted_for_an_app_that_changes_its_environment() -> None:
     assert record.learn("api", [], "LEVEL")
     assert not record.learn("api", [], "LEVEL")
     assert record.after == {"api": "LEVEL"}
+    assert record.changes(["two", "api", "other"]) == {"api": "LEVEL"}
+    assert record.changes(["two"]) == {}
     assert record.wanted(["api"]) == []
     assert names(record.wanted(["api", "two"])) == ["alpha"]
     record.learn("api", [module("alpha")], None)
     assert names(record.wanted(["api"])) == ["alpha"], "it does not any more"
+    assert record.changes(["api"]) == {}
 
 
 def test_a_module_and_a_package_that_are_left_out() -> None:

@@ -328,6 +328,16 @@ def test_details() -> None:
     ]
 
 
+def test_why_nothing_is_preloaded() -> None:
+    server = ServerReport("/python", ("api",), 7, changes={"api": "TZ"})
+    lines = told(replace(DETAILS, engines={}, fork_servers=(server,)), 100)
+    assert "  preloads nothing: api changes TZ while it is imported" in lines
+    server = replace(server, apps=("api", "web"), changes={"api": "TZ", "web": "A\nB"})
+    lines = told(replace(DETAILS, engines={}, fork_servers=(server,)), 100)
+    both = "api changes TZ while it is imported, web changes A B while it is imported"
+    assert f"  preloads nothing: {both}" in lines
+
+
 def test_long_lists_are_wrapped_and_no_name_is_broken() -> None:
     modules = tuple(f"package_{number}_of_many.{name}" for number in range(30) for name in "ab")
     server = ServerReport("/a/very/long/path/" + "to/" * 20 + "python", ("api",), 7, modules)
