@@ -12,7 +12,7 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -30,11 +30,15 @@ TRIES = 3
 
 
 class _App(Struct):
-    """What is known of one app. ``unfit``: why it gets a fresh interpreter each time."""
+    """What is known of one app.
+
+    ``unfit``: why it gets a fresh interpreter each time; ``fresh``: it got one the last time: no fork server was ready.
+    """
 
     checkpoints: Checkpoints[_Parked]
     unfit: str | None = None
     refused: str | None = None
+    fresh: bool = False
     importing: set[Run] = field(default_factory=set[Run])
 
 
@@ -86,6 +90,7 @@ class ForkEngine:
                 try:
                     forked = await self._fork(job, app, descriptors)
                 finally:
+                    app.fresh = forked is None
                     if forked is None:
                         app.importing.discard(job.run)
                 if forked is not None:
@@ -161,7 +166,8 @@ class ForkEngine:
         parked = tuple(
             CheckpointReport(file, one.pid, one.line) for file, one in app.checkpoints.parked if one.pid is not None
         )
-        return AppReport("fork" if reason is None else "spawn", reason, app.refused, parked)
+        engine: Literal["fork", "spawn"] = "fork" if reason is None else "spawn"
+        return AppReport(engine, reason, app.refused, parked, fresh=app.fresh and reason is None)
 
     async def _fork(self, job: Job, app: _App, descriptors: list[int]) -> Forked | None:
         """Return a forked process; None if there is nothing that can be forked."""

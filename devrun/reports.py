@@ -19,13 +19,15 @@ class CheckpointReport(Struct, frozen=True):
 class AppReport(Struct, frozen=True):
     """How the workers of one app are made.
 
-    ``reason``: why not as was asked; ``refused``: why there is no checkpoint.
+    ``reason``: why not as was asked; ``refused``: why there is no checkpoint; ``fresh``: the latest got an interpreter
+    of its own, as no fork server was ready.
     """
 
     engine: Literal["fork", "spawn"]
     reason: str | None = None
     refused: str | None = None
     checkpoints: tuple[CheckpointReport, ...] = ()
+    fresh: bool = False
 
 
 class ServerReport(Struct, frozen=True):

@@ -50,6 +50,8 @@ def _engines(told: Details, folder: str, width: int) -> Iterator[str]:
 
 def _facts(engine: AppReport, folder: str) -> Iterator[str]:
     yield engine.engine if engine.reason is None else f"{engine.engine}: {one_line(engine.reason)}"
+    if engine.fresh:
+        yield "a fresh interpreter this time: no fork server was ready"
     parked = [_place(parked, folder) for parked in engine.checkpoints]
     if parked:
         yield f"{_count(len(parked), 'checkpoint')}, {', '.join(parked)}"

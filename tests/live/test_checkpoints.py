@@ -361,6 +361,7 @@ def test_a_process_that_is_not_alone_is_not_parked(
             "reason": None,
             "refused": f"{chain.folder / 'c.py'}: the import up to it {reason}",
             "checkpoints": [],
+            "fresh": False,
         }
     assert chain.edit(stack, "a", 1) == ALL
     assert parked(stack) == ["a.py"], "nothing is wrong so far"

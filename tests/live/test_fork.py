@@ -333,10 +333,11 @@ def test_nobody_waits_for_the_server_after_one_that_was_thrown_away(
     assert found["left_out"] == {"fickle": "starts a thread (ticker)"}
     assert (found["pid"], found["preloaded"]) == (diary.pids("True")[0], [])
     assert reload(stack, app + "# 1") == str(stack.process.pid), "nor does a reload"
-    assert engine(stack) == {"engine": "fork", "reason": None, "refused": None, "checkpoints": []}
+    assert engine(stack) == {"engine": "fork", "reason": None, "refused": None, "checkpoints": [], "fresh": True}
     go.touch()
     wait_preloaded(stack, "slow")
     assert reload(stack, app + "# 2") == str(server(stack)["pid"])
+    assert not engine(stack)["fresh"]
     assert warnings(stack) == []
 
 
@@ -563,7 +564,7 @@ def test_an_app_that_cannot_be_forked_gets_a_fresh_interpreter(
     assert warnings(stack) == [ours]
     assert reload(stack, answering("os.getppid()", head + "\nimport os")) == str(stack.process.pid)
     assert warnings(stack) == [ours], "told once"
-    assert engine(stack) == {"engine": "spawn", "reason": reason, "refused": None, "checkpoints": []}
+    assert engine(stack) == {"engine": "spawn", "reason": reason, "refused": None, "checkpoints": [], "fresh": False}
     assert engine(stack, "two")["engine"] == "fork"
     assert stack.get("two").text == str(server(stack, "two")["pid"])
     assert not any("broken" in line or "exited" in line for line in stack.lines)

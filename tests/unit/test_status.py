@@ -234,6 +234,7 @@ def test_the_document_is_as_ever() -> None:
         "reason": "a debugger is attached",
         "refused": None,
         "checkpoints": [],
+        "fresh": False,
     }
     assert told["engines"]["queue"]["checkpoints"] == [{"file": "app.py", "pid": 4715, "line": None}]
     assert told["fork_servers"][0]["preloaded"] == ["fastapi", "fastapi.routing", "starlette", "fastapi.params"]
@@ -326,6 +327,12 @@ def test_details() -> None:
         "  workers   3 processes   1,500.5 MiB",
         "  in all    4 processes   1,523.5 MiB",
     ]
+
+
+def test_a_run_that_was_not_forked() -> None:
+    lines = told(replace(DETAILS, engines={"api": AppReport("fork", fresh=True)}), 100)
+    at = lines.index("  api  fork")
+    assert lines[at + 1] == "       a fresh interpreter this time: no fork server was ready"
 
 
 def test_why_nothing_is_preloaded() -> None:
