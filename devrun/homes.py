@@ -23,8 +23,8 @@ ROUNDS = 8
 PATIENCE_SECONDS = 2.0
 """How long a run waits for a server that is busy importing, before it gets a fresh interpreter."""
 
-UNKNOWN_SECONDS = 10.0
-"""How long it waits where there is no server yet, and nobody knows how long its own import takes."""
+RAISING_SECONDS = 8.0
+"""How long it waits where there is no server yet, at least: much more than that takes on a busy machine."""
 
 Preload = Literal["auto", "off"] | tuple[str, ...]
 
@@ -268,8 +268,8 @@ class Homes:
         """Return the home of an app, when it can fork, has given up, or is busy for too long."""
         while True:
             home = self._homes[app]
-            # Imported by itself, it would hardly be there any sooner.
-            await home.ready(max(PATIENCE_SECONDS, self.preloads.seconds.get(app, UNKNOWN_SECONDS)))
+            # Where the packages take long, they do so too when the app imports them by itself.
+            await home.ready(max(RAISING_SECONDS, 2.0 * self.preloads.seconds.get(app, 0)))
             if self._homes[app] is home:
                 return home
 
