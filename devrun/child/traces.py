@@ -193,9 +193,11 @@ class Traces:
             self._folders.setdefault(path, self._list(path))
 
     def _hear_number(self) -> None:
-        caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
-        if self._listening and (self._own(caller.f_code.co_filename) or caller.f_globals["__name__"] == _KEEPS_NUMBER):
-            self._obstacle = "asks for the number of its process, which will be another one next time"
+        with contextlib.suppress(Exception):  # it would come out of the app's own call; C code may be the one that asks
+            caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]
+            keeps = self._own(caller.f_code.co_filename) or caller.f_globals.get("__name__") == _KEEPS_NUMBER
+            if self._listening and keeps:
+                self._obstacle = "asks for the number of its process, which will be another one next time"
 
     def _hear_file(self, path: str) -> None:
         if path.endswith(".pyc"):

@@ -384,6 +384,13 @@ def test_who_asks_for_the_number_of_its_process(traces: Traces, folder: Path, so
     assert traces.obstacle == (reason if asks else None)
 
 
+def test_somebody_without_a_name_asks_for_the_number_of_its_process(traces: Traces) -> None:
+    traces.begin()
+    exec(compile("import os; os.getpid()", "/elsewhere/site-packages/x.py", "exec"), {})
+    traces.end()
+    assert traces.obstacle is None
+
+
 # --- what is only looked at -------------------------------------------------------------------------------------------
 
 
