@@ -43,14 +43,17 @@ def _keep_start(request: Any) -> None:
     request.send = watched
 
 
-async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def end(tasks: Iterable[asyncio.Task[Any]], ended: set[asyncio.Task[Any]]) -> None:
     """Finish the event streams among uvicorn's ``tasks`` for their clients, and cancel what feeds them.
+
+    Those that are ``ended`` already are left alone, and these become so: one may begin only after a stop was asked for.
 
     https://html.spec.whatwg.org/multipage/server-sent-events.html: a client connects again when a stream ends.
     """
-    streams = {task: request for task in tasks if is_open_stream(request := _request(task))}
+    streams = {task: request for task in tasks if task not in ended and is_open_stream(request := _request(task))}
     if not streams:
         return
+    ended.update(streams)
     words = [asyncio.ensure_future(_finish(request)) for request in streams.values()]
     await asyncio.wait(words, timeout=FINISH_SECONDS)
     for word in words:

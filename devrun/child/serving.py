@@ -205,13 +205,15 @@ class Server(uvicorn.Server):
         state = self.server_state
         told: set[Any] = set()
         self._tell_connections(told, patient=True)
-        await eventstreams.end(list(state.tasks))
+        ended: set[Any] = set()
+        await eventstreams.end(list(state.tasks), ended)
         # uvicorn tells nobody when the sets become empty
         turns = 0
         while (state.connections or state.tasks) and not self.force_exit and self._loop.time() < deadline:
             await asyncio.sleep(POLL_SECONDS)
             turns += 1
             self._tell_connections(told, patient=turns < FIRST_WORD_TURNS)
+            await eventstreams.end(list(state.tasks), ended)
         if state.tasks and not self.force_exit:  # uvicorn's words, but for the name of the setting
             _logger.error("Cancel %s running task(s), grace (%gs) exceeded", len(state.tasks), self.grace)
         for task in state.tasks:

@@ -148,6 +148,47 @@ def test_an_event_stream_ends_cleanly_and_at_once(project: ProjectBuilder, up: S
     assert not any("Traceback" in line for line in stack.lines)
 
 
+def test_an_event_stream_that_begins_after_the_stop_ends_at_once(project: ProjectBuilder, up: StackStarter) -> None:
+    source = f"""
+import asyncio, os
+{RESPOND}
+VERSION = 1
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await lifespan(receive, send)
+    if scope["path"] == "/":
+        return await respond(send, VERSION)
+    print("waiting")
+    while not os.path.exists("go"):
+        await asyncio.sleep(0.01)
+    headers = [(b"content-type", b"text/event-stream")]
+    await send({{"type": "http.response.start", "status": 200, "headers": headers}})
+    while True:
+        await send({{"type": "http.response.body", "body": b"data: tick\\n\\n", "more_body": True}})
+        await asyncio.sleep(0.05)
+"""
+    folder = project({"devrun.toml": TOML + "grace = 60\n", "main.py": source})
+    stack = up(folder)
+    stack.wait_ready()
+    port = int(stack.url("api").rpartition(":")[2])
+    place = ("127.0.0.1", port)
+    with socket.create_connection(place, timeout=10) as idle, socket.create_connection(place, timeout=10) as client:
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(4096)
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        stack.wait_line("waiting")
+        (folder / "main.py").write_text(source.replace("VERSION = 1", "VERSION = 2"))
+        while idle.recv(4096):
+            pass  # to its end: the old worker is stopping, and has looked for streams
+        (folder / "go").touch()
+        received = b""
+        while chunk := client.recv(4096):
+            received += chunk
+    assert received.endswith(b"0\r\n\r\n")
+    stack.wait_text("api", "2")
+
+
 def test_a_client_that_does_not_read_holds_no_lifespan(project: ProjectBuilder, up: StackStarter) -> None:
     """Its stream can be given no last word: what the app has to put away is put away all the same."""
     source = f"""
