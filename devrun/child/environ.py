@@ -31,9 +31,7 @@ class EnvironChanges:
     @contextlib.contextmanager
     def heard(self) -> Generator[None, None, None]:
         """Hear of what is changed in this context."""
-        replaced = [Replaced(name, self._about_to_change) for name in _NAMES]
-        for one in replaced:
-            one.install()
+        replaced = [Replaced(name, self._about_to_change).install() for name in _NAMES]
         try:
             yield
         finally:

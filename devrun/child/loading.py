@@ -172,7 +172,7 @@ class OwnFinder:
                 continue
             if os.path.isdir(os.path.dirname(base)):
                 self._absent.add(base)
-                absent += [(base + ".py", None), (os.path.join(base, "__init__.py"), None)]
+                absent += [(path, None) for path in _sources(base)]
         if absent:
             self._report(absent)
 
@@ -197,11 +197,16 @@ def _files_of(spec: ModuleSpec) -> list[LoadedFile]:
     return files
 
 
+def _sources(base: str) -> tuple[str, str]:
+    """Return the files that a module may be in: ``base`` is its path without an ending."""
+    return base + ".py", os.path.join(base, "__init__.py")
+
+
 def missing(name: str) -> list[LoadedFile]:
     """Return the files whose creation would let this import be found, those that ``pip install`` makes among them."""
     bases = [os.path.join(os.path.abspath(folder), *name.split(".")) for folder in sys.path]
     there = [base for base in bases if os.path.isdir(os.path.dirname(base))]
-    return [(path, stamp(path)) for base in there for path in (base + ".py", os.path.join(base, "__init__.py"))]
+    return [(path, stamp(path)) for base in there for path in _sources(base)]
 
 
 def awaited(target: str) -> list[LoadedFile]:
@@ -210,7 +215,7 @@ def awaited(target: str) -> list[LoadedFile]:
     import sysconfig
 
     uvicorn = os.path.join(sysconfig.get_paths()["purelib"], "uvicorn", "__init__.py")
-    return [(path, stamp(path)) for path in (base + ".py", os.path.join(base, "__init__.py"), uvicorn)]
+    return [(path, stamp(path)) for path in (*_sources(base), uvicorn)]
 
 
 def install(own: Own, report: Report, pauses: Pauses | None = None) -> None:

@@ -25,10 +25,7 @@ _NAMES = ("stat", "lstat", "access")
 
 def hearing(hear: Hear) -> list[Replaced]:
     """Replace them. ``hear`` gets what is looked at, and whether a link there is meant itself."""
-    heard = [Replaced(name, partial(_tell, hear, name == "lstat")) for name in _NAMES]
-    for one in heard:
-        one.install()
-    return heard
+    return [Replaced(name, partial(_tell, hear, name == "lstat")).install() for name in _NAMES]
 
 
 def _tell(hear: Hear, itself: bool, path: Any, *_: Any, **options: Any) -> None:

@@ -30,12 +30,13 @@ class Replaced:
     def __reduce__(self) -> tuple[Any, ...]:
         return copy, (self._function,)  # a pickle of it means the function itself
 
-    def install(self) -> None:
-        """Take its place, also in the sets that say what it can do."""
+    def install(self) -> Replaced:
+        """Take its place, also in the sets that say what it can do. Return itself."""
         setattr(os, self.__name__, self)
         for abilities in _abilities():
             if self._function in abilities:
                 abilities.add(self)
+        return self
 
     def remove(self) -> None:
         """Give the place back, unless somebody else has it by now."""

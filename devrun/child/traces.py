@@ -65,8 +65,7 @@ class Traces:
                 audit(event, args)
 
         sys.addaudithook(hook)
-        self._heard = [*hearing(self._look), Replaced("getpid", self._hear_number)]
-        self._heard[-1].install()
+        self._heard = [*hearing(self._look), Replaced("getpid", self._hear_number).install()]
 
     @property
     def obstacle(self) -> str | None:

@@ -109,22 +109,21 @@ def _measure(
         command = [environment.program("uvicorn")]
         return Peers(theirs, sample, lambda app, port: [*command, app, "--port", str(port), *flags], environment.bin)
 
-    path = sample.places[0].path
+    place = sample.places[0]
     versions = Versions()
     for start in range(options.starts):
         say(f"{sample.name}, access log {'on' if log else 'off'}: start {start + 1} of {options.starts}")
         with ExitStack() as stack:
             running = {
-                DEVRUN: stack.enter_context(started(lambda: Stack(ours, sample, "--plain"), path)),
-                PLAIN: stack.enter_context(started(plain, path)),
+                DEVRUN: stack.enter_context(started(lambda: Stack(ours, sample, "--plain"), place.path)),
+                PLAIN: stack.enter_context(started(plain, place.path)),
             }
             for _ in range(options.edits):
-                place = sample.places[0]
                 change(ours / place.file, versions.next(), running[DEVRUN].ports, place.path, PATIENCE)
             ports = {side: next(iter(up.ports.values())) for side, up in running.items()}
             for number in range(-1, options.rounds):  # the first pair warms up
                 for side in [DEVRUN, PLAIN] if (start + number) % 2 else [PLAIN, DEVRUN]:
-                    rate = _rate(generator, ports[side], path, options)
+                    rate = _rate(generator, ports[side], place.path, options)
                     if number >= 0:
                         found[side].values.append(rate)
 

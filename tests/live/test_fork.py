@@ -181,9 +181,6 @@ def test_generators_of_a_package_draw_other_numbers_in_every_worker(
     assert {(fixed, apps) for _, fixed, apps in drawn} == {(random.Random(42).random(), random.Random(7).random())}
 
 
-# --- what must not be imported ahead ----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_pool_of_an_app_in_another_folder_finds_that_folders_modules(
     project: ProjectBuilder, up: StackStarter, env: Environment, method: str
@@ -204,6 +201,9 @@ def test_a_pool_of_an_app_in_another_folder_finds_that_folders_modules(
     stack.wait_ready()
     assert [stack.get(name).text for name in ("one", "two")] == ["one 1", "two 2"]
     assert len(server_pids(stack)) == 1, "one fork server for both"
+
+
+# --- what must not be imported ahead ----------------------------------------------------------------------------------
 
 
 def test_what_cannot_be_imported_ahead_is_left_out_by_name(
@@ -317,11 +317,7 @@ def test_nobody_waits_for_the_server_after_one_that_was_thrown_away(
     slow_to_preload(env, diary, go)
     app = answering("os.getppid()", "import os, fickle, slow")
     folder = project({"devrun.toml": config(env), "api.py": app})
-    go.touch()
-    with Stack(folder) as stack:
-        stack.wait_ready()
-        wait_preloaded(stack, "fickle", "slow")
-    go.unlink()
+    learn(folder, go, "fickle", "slow")
     spoil.touch()
     diary.clear()
     stack = up(folder)
@@ -340,6 +336,15 @@ def test_nobody_waits_for_the_server_after_one_that_was_thrown_away(
     assert warnings(stack) == []
 
 
+def learn(folder: Path, go: Path, *modules: str) -> None:
+    """Be up once, until these are imported ahead; from then on what is ``slow_to_preload`` waits."""
+    go.touch()
+    with Stack(folder) as stack:
+        stack.wait_ready()
+        wait_preloaded(stack, *modules)
+    go.unlink()
+
+
 def indent(source: str) -> str:
     return textwrap.indent(source, "    ")
 
@@ -351,11 +356,7 @@ def test_nobody_waits_much_longer_for_a_server_than_the_app_takes_by_itself(
     slow_to_preload(env, diary, go)
     app = answering("os.getppid()", "import os, slow")
     folder = project({"devrun.toml": config(env), "api.py": app})
-    go.touch()
-    with Stack(folder) as stack:
-        stack.wait_ready()
-        wait_preloaded(stack, "slow")
-    go.unlink()
+    learn(folder, go, "slow")
     stack = up(folder)
     stack.wait_ready()
     assert stack.get("api").text == str(stack.process.pid)
@@ -754,11 +755,7 @@ def test_a_fork_server_that_dies_while_an_app_waits_for_it(
     """The app is started all the same."""
     slow_to_preload(env, diary, tmp_path / "go")
     folder = project({"devrun.toml": config(env), "api.py": answering("1", "import slow")})
-    (tmp_path / "go").touch()
-    with Stack(folder) as stack:
-        stack.wait_ready()
-        wait_preloaded(stack, "slow")
-    (tmp_path / "go").unlink()
+    learn(folder, tmp_path / "go", "slow")
     diary.clear()
     stack = up(folder)
     (importing,) = wait_until(lambda: diary.pids("True"))
